@@ -1,0 +1,11 @@
+/** Tests mirror src/ and use real parts: PostgreSQL, HTTP over loopback, real pictures. */
+export default {
+  testMatch: ['<rootDir>/tests/**/*.test.ts'],
+  testEnvironment: '<rootDir>/tests/support/environment.cjs',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'nodenext' } }],
+  },
+  testTimeout: 60_000,
+  maxWorkers: 2,
+};
