@@ -1,0 +1,194 @@
+/**
+ * Every setting of the service: read once from the environment, checked, with its default, its unit and the line
+ * that documents it. docs/configuration.md is this table. No other file reads the environment.
+ */
+import { z } from 'zod';
+import { PalateError } from './errors.ts';
+
+interface SettingOf<T> {
+  /** The environment variable. */
+  readonly variable: string;
+  /** What it is for, in one sentence or two. */
+  readonly doc: string;
+  /** What is allowed, in words: it stands in the message to who set another value. */
+  readonly allowed: string;
+  /** The unit of a number. */
+  readonly unit?: string;
+  /** The value where the variable is unset or empty; null for "none", which `doc` explains. */
+  readonly default: T;
+  /** True where the value must never be logged or shown. */
+  readonly secret?: boolean;
+  readonly parse: z.ZodType<T, string>;
+}
+
+const setting = <T>(definition: SettingOf<T>): SettingOf<T> => definition;
+
+/** A whole number of the range, written in digits. */
+function wholeNumber(least: number, most: number) {
+  return z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most);
+}
+
+const range = (least: number, most: number) => `a whole number from ${least} to ${most}`;
+
+/** An address of one of the protocols, without a trailing slash, so that paths can be appended. */
+function address(...protocols: string[]) {
+  return z
+    .string()
+    .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol))
+    .transform((text) => text.replace(/\/+$/, ''));
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** The table. Its keys are the fields of {@link Config}. */
+export const SETTINGS = {
+  port: setting<number>({
+    variable: 'PORT',
+    doc: 'The TCP port to listen on; 0 takes any free one.',
+    allowed: range(0, 65_535),
+    default: 4000,
+    parse: wholeNumber(0, 65_535),
+  }),
+  host: setting<string>({
+    variable: 'HOST',
+    doc: 'The address to listen on. 0.0.0.0 serves the network: put TLS in front of it.',
+    allowed: 'an IP address or a host name',
+    default: '127.0.0.1',
+    parse: z.string().regex(/^[A-Za-z0-9.:_-]+$/),
+  }),
+  dataDirectory: setting<string>({
+    variable: 'PALATE_DATA_DIR',
+    doc: 'The folder of the embedded database, of the pictures and of the link-signing key.',
+    allowed: 'a path',
+    default: './.palate',
+    parse: z.string(),
+  }),
+  databaseUrl: setting<string | null>({
+    variable: 'DATABASE_URL',
+    doc: 'A PostgreSQL server of your own (15 or newer), as a role that may create roles and tables; unset, one is run under PALATE_DATA_DIR.',
+    allowed: 'a postgres:// or postgresql:// address',
+    default: null,
+    secret: true,
+    parse: address('postgres:', 'postgresql:'),
+  }),
+  databaseConnections: setting<number>({
+    variable: 'PALATE_DATABASE_CONNECTIONS',
+    doc: 'The most connections that this process holds for requests.',
+    allowed: range(1, 1000),
+    unit: 'connections',
+    default: 10,
+    parse: wholeNumber(1, 1000),
+  }),
+  publicUrl: setting<string | null>({
+    variable: 'PALATE_PUBLIC_URL',
+    doc: 'The address under which clients reach the service: what Image.url begins with. Unset, it is http://HOST:PORT.',
+    allowed: 'an http:// or https:// address',
+    default: null,
+    parse: address('http:', 'https:'),
+  }),
+  signingKey: setting<string | null>({
+    variable: 'PALATE_SIGNING_KEY',
+    doc: 'Signs picture addresses and page cursors; the same on every replica. Unset, a random one is made and kept in PALATE_DATA_DIR.',
+    allowed: 'at least 32 characters',
+    default: null,
+    secret: true,
+    parse: z.string().min(32),
+  }),
+  maxUploadBytes: setting<number>({
+    variable: 'PALATE_MAX_UPLOAD_BYTES',
+    doc: 'The largest picture file taken by POST /images.',
+    allowed: range(1_000, 1_000_000_000),
+    unit: 'bytes',
+    default: 20_000_000,
+    parse: wholeNumber(1_000, 1_000_000_000),
+  }),
+  maxPixels: setting<number>({
+    variable: 'PALATE_MAX_PIXELS',
+    doc: 'The most pixels (width × height) a picture may have: what a decompression bomb runs into.',
+    allowed: range(1, 268_402_689),
+    unit: 'pixels',
+    default: 50_000_000,
+    parse: wholeNumber(1, 268_402_689), // sharp's own limit, 0x3FFF × 0x3FFF
+  }),
+  maxQueryCost: setting<number>({
+    variable: 'PALATE_MAX_QUERY_COST',
+    doc: 'The most points one GraphQL operation may cost; docs/api.md says what costs what.',
+    allowed: range(100, 10_000_000),
+    unit: 'points',
+    default: 20_000,
+    parse: wholeNumber(100, 10_000_000),
+  }),
+  maxQueryTokens: setting<number>({
+    variable: 'PALATE_MAX_QUERY_TOKENS',
+    doc: 'The most lexical tokens one GraphQL document may have.',
+    allowed: range(100, 100_000),
+    unit: 'tokens',
+    default: 2_000,
+    parse: wholeNumber(100, 100_000),
+  }),
+  userStateCacheBytes: setting<number>({
+    variable: 'PALATE_USER_STATE_CACHE_BYTES',
+    doc: 'Memory for the states of people scored lately (some 50 kB each); what does not fit is computed again.',
+    allowed: range(0, 64_000_000_000),
+    unit: 'bytes',
+    default: 256_000_000,
+    parse: wholeNumber(0, 64_000_000_000),
+  }),
+  shutdownSeconds: setting<number>({
+    variable: 'PALATE_SHUTDOWN_SECONDS',
+    doc: 'How long a stopping service waits for the requests it is answering.',
+    allowed: range(0, 600),
+    unit: 'seconds',
+    default: 20,
+    parse: wholeNumber(0, 600),
+  }),
+  logLevel: setting<(typeof LOG_LEVELS)[number]>({
+    variable: 'PALATE_LOG_LEVEL',
+    doc: 'The least severe lines to log.',
+    allowed: `one of ${LOG_LEVELS.join(', ')}`,
+    default: 'info',
+    parse: z.enum(LOG_LEVELS) as z.ZodType<(typeof LOG_LEVELS)[number], string>,
+  }),
+} as const;
+
+export type Config = { readonly [K in keyof typeof SETTINGS]: (typeof SETTINGS)[K]['default'] };
+
+/**
+ * Reads and checks every setting. A variable that is empty counts as unset.
+ * Throws BAD_USER_INPUT that names each variable at fault, its value (unless it is a secret) and what is allowed.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  const values = Object.entries(SETTINGS).map(([name, definition]: [string, SettingOf<unknown>]) => {
+    const text = environment[definition.variable]?.trim() ?? '';
+    if (text === '') return [name, definition.default];
+    const parsed = definition.parse.safeParse(text);
+    if (parsed.success) return [name, parsed.data];
+    const shown = definition.secret ? 'The value' : `"${text}"`;
+    faults.push(`${definition.variable}: ${shown} is not ${definition.allowed}.`);
+    return [name, definition.default];
+  });
+  if (faults.length > 0) throw new PalateError('BAD_USER_INPUT', faults.join('\n'));
+  return Object.fromEntries(values) as Config;
+}
+
+/** One row a setting for docs/configuration.md and `--help`, in the order of the table. */
+export function describeSettings(): {
+  variable: string;
+  default: string;
+  unit: string;
+  allowed: string;
+  doc: string;
+}[] {
+  return Object.values(SETTINGS).map((definition: SettingOf<unknown>) => ({
+    variable: definition.variable,
+    default: definition.default === null ? 'none' : String(definition.default),
+    unit: definition.unit ?? '',
+    allowed: definition.allowed,
+    doc: definition.doc,
+  }));
+}
