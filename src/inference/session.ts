@@ -136,10 +136,8 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
   };
 }
 
-/** From source the thread needs a TypeScript loader; from dist it is plain JavaScript. */
+/** From dist the thread is plain JavaScript; from source a loader is registered in it first. */
 function startThread(): Worker {
   const fromSource = import.meta.url.endsWith('.ts');
-  return fromSource
-    ? new Worker(new URL('./sessionThread.ts', import.meta.url), { execArgv: ['--import', 'tsx'] })
-    : new Worker(new URL('./sessionThread.js', import.meta.url));
+  return new Worker(new URL(fromSource ? './sessionThread.mjs' : './sessionThread.js', import.meta.url));
 }

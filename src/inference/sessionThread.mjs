@@ -1,0 +1,8 @@
+/**
+ * Starts sessionThread.ts where the code runs from source (tests, scripts): a thread does not take over the TypeScript
+ * loader of the one that starts it, `--import tsx` included. Not part of the build.
+ */
+import { register } from 'tsx/esm/api';
+
+register();
+await import('./sessionThread.ts');
