@@ -84,13 +84,16 @@ export async function readManifest<Kind extends EncoderManifest['kind']>(
   try {
     content = JSON.parse(await readFile(path, 'utf8'));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = (cause as Error).message;
     throw new PalateError('BAD_USER_INPUT', `${path} cannot be read as an encoder's manifest: ${why}.`, { cause });
   }
   const parsed = (kind === 'image' ? imageManifest : textManifest).safeParse(content);
   if (!parsed.success) {
     const faults = parsed.error.issues.map(({ path: at, message }) => `${at.join('.') || 'the file'}: ${message}`);
-    throw new PalateError('BAD_USER_INPUT', `${path} is no manifest of an ${kind} encoder: ${faults.join('; ')}.`);
+    throw new PalateError(
+      'BAD_USER_INPUT',
+      `${path} is no manifest of ${kind === 'image' ? 'an image' : 'a text'} encoder: ${faults.join('; ')}.`,
+    );
   }
   return parsed.data as Extract<EncoderManifest, { kind: Kind }>;
 }

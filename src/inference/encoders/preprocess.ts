@@ -49,8 +49,7 @@ async function decode(picture: Buffer, { resize, crop }: ImageInput): Promise<Bu
       .raw({ depth: 'uchar' })
       .toBuffer();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new PalateError('INVALID', `The picture cannot be decoded: ${why}`, { cause });
+    throw new PalateError('INVALID', `The picture cannot be decoded: ${(cause as Error).message}.`, { cause });
   }
 }
 
