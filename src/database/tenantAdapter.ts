@@ -1,0 +1,142 @@
+/**
+ * Prisma's PostgreSQL adapter, told for whom each transaction is: the tenant comes from the surrounding
+ * `withTenant` (AsyncLocalStorage) and is set for one transaction only, so that a connection goes back to the pool
+ * knowing nobody. A query outside `withTenant` throws before it is sent. It knows no table.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { createHash } from 'node:crypto';
+import { PrismaPg } from '@prisma/adapter-pg';
+import type {
+  IsolationLevel,
+  SqlDriverAdapter,
+  SqlDriverAdapterFactory,
+  SqlQuery,
+  SqlResultSet,
+  Transaction,
+} from '@prisma/driver-adapter-utils';
+import pg from 'pg';
+import { PalateError } from '../errors.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const tenants = new AsyncLocalStorage<string>();
+
+/**
+ * Runs `work` for one tenant. Everything it awaits sees that tenant's rows and no other's; it must await its queries,
+ * since Prisma sends a query only when it is awaited.
+ */
+export function withTenant<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
+  if (!UUID.test(tenantId)) throw new PalateError('INTERNAL_SERVER_ERROR', `"${tenantId}" is no tenant's id.`);
+  return tenants.run(tenantId, async () => await work());
+}
+
+/** The tenant of the surrounding `withTenant`. Throws INTERNAL_SERVER_ERROR outside of one. */
+export function currentTenant(): string {
+  const tenantId = tenants.getStore();
+  if (tenantId === undefined) {
+    throw new PalateError('INTERNAL_SERVER_ERROR', 'A query was made for no tenant: wrap it in withTenant(tenantId, …).');
+  }
+  return tenantId;
+}
+
+/** What Prisma is given to connect with. */
+export function tenantAdapter(pool: pg.Pool): SqlDriverAdapterFactory {
+  const inner = new PrismaPg(pool, { statementNameGenerator: statementName });
+  return {
+    provider: inner.provider,
+    adapterName: inner.adapterName,
+    connect: async () => new TenantAdapter(await inner.connect()),
+  };
+}
+
+class TenantAdapter implements SqlDriverAdapter {
+  readonly provider = 'postgres';
+  readonly adapterName: string;
+  readonly #inner: SqlDriverAdapter;
+
+  constructor(inner: SqlDriverAdapter) {
+    this.#inner = inner;
+    this.adapterName = inner.adapterName;
+  }
+
+  queryRaw(query: SqlQuery): Promise<SqlResultSet> {
+    return this.#alone((transaction) => transaction.queryRaw(query));
+  }
+
+  executeRaw(query: SqlQuery): Promise<number> {
+    return this.#alone((transaction) => transaction.executeRaw(query));
+  }
+
+  /** Never called for a tenant: scripts are migrations, and the service runs none. */
+  executeScript(): Promise<void> {
+    throw new PalateError('INTERNAL_SERVER_ERROR', 'The service runs no scripts; migrations run as the owner.');
+  }
+
+  async startTransaction(isolationLevel?: IsolationLevel): Promise<Transaction> {
+    const tenantId = currentTenant();
+    const transaction = await this.#inner.startTransaction(isolationLevel);
+    try {
+      await transaction.executeRaw(setTenant(tenantId));
+      return transaction;
+    } catch (error) {
+      await end(transaction, 'ROLLBACK');
+      throw error;
+    }
+  }
+
+  getConnectionInfo() {
+    return this.#inner.getConnectionInfo?.() ?? { supportsRelationJoins: true };
+  }
+
+  dispose(): Promise<void> {
+    return this.#inner.dispose();
+  }
+
+  /** One query, in a transaction of its own. */
+  async #alone<T>(query: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const transaction = await this.startTransaction();
+    let result: T;
+    try {
+      result = await query(transaction);
+    } catch (error) {
+      await end(transaction, 'ROLLBACK');
+      throw error;
+    }
+    await end(transaction, 'COMMIT');
+    return result;
+  }
+}
+
+/** The adapter leaves the statement to its caller and only hands the connection back. */
+async function end(transaction: Transaction, how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+  try {
+    await transaction.executeRaw({ sql: how, args: [], argTypes: [] });
+  } finally {
+    await (how === 'COMMIT' ? transaction.commit() : transaction.rollback());
+  }
+}
+
+/** The id is checked by `withTenant`; bound as a parameter all the same. The last argument: for this transaction only. */
+function setTenant(tenantId: string): SqlQuery {
+  return {
+    sql: "SELECT set_config('app.tenant_id', $1, true)",
+    args: [tenantId],
+    argTypes: [{ scalarType: 'string', arity: 'scalar' }],
+  };
+}
+
+/**
+ * Names make PostgreSQL keep a statement prepared, which doubles throughput. Each connection keeps every name it has
+ * seen, so texts that vary without end (lists spelled out) must not each get one: only the first some hundred do.
+ */
+const MOST_STATEMENTS = 500;
+const statementNames = new Map<string, string>();
+
+function statementName({ sql }: SqlQuery): string {
+  const known = statementNames.get(sql);
+  if (known !== undefined) return known;
+  if (statementNames.size >= MOST_STATEMENTS) return '';
+  const name = `p${createHash('sha256').update(sql).digest('hex').slice(0, 32)}`;
+  statementNames.set(sql, name);
+  return name;
+}
