@@ -1,0 +1,198 @@
+/**
+ * What is measured and how sure it is: ranking accuracy, calibration, clusters, rank correlation, and intervals.
+ * People weigh alike: a measure is taken for each person, then averaged. Knows numbers only.
+ */
+import type { Random } from '../random.ts';
+import { type Matrix, row } from './linearAlgebra.ts';
+
+/** The normal quantile of a two-sided 95 % interval. */
+const Z95 = 1.959964;
+
+/** The share of (liked, disliked) pairs in which the liked one scores higher; a tie counts a half. */
+export function pairwiseAccuracy(liked: ArrayLike<number>, disliked: ArrayLike<number>): number {
+  let won = 0;
+  for (let i = 0; i < liked.length; i++) {
+    for (let j = 0; j < disliked.length; j++) {
+      if (liked[i]! > disliked[j]!) won += 1;
+      else if (liked[i] === disliked[j]) won += 0.5;
+    }
+  }
+  return won / (liked.length * disliked.length);
+}
+
+/**
+ * How often the liked one is among the best `k` of itself and all disliked ones, each liked one taken alone; ties are
+ * broken by lot, in expectation. With three disliked ones: top-k of four.
+ */
+export function topAccuracy(liked: ArrayLike<number>, disliked: ArrayLike<number>, k: number): number {
+  let sum = 0;
+  for (let i = 0; i < liked.length; i++) {
+    let above = 0;
+    let tied = 0;
+    for (let j = 0; j < disliked.length; j++) {
+      if (disliked[j]! > liked[i]!) above += 1;
+      else if (disliked[j] === liked[i]) tied += 1;
+    }
+    sum += Math.min(1, Math.max(0, (k - above) / (tied + 1)));
+  }
+  return sum / liked.length;
+}
+
+export interface Interval {
+  readonly mean: number;
+  readonly standardError: number;
+  /** The 95 % interval. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The mean over people with its normal 95 % interval; one person alone has an endless one. */
+export function meanInterval(values: ArrayLike<number>): Interval {
+  const average = mean(values);
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - average) ** 2;
+  const standardError = values.length > 1 ? Math.sqrt(squares / (values.length - 1) / values.length) : Infinity;
+  return { mean: average, standardError, low: average - Z95 * standardError, high: average + Z95 * standardError };
+}
+
+/** The mean of a − b over the same people, with its interval. */
+export function pairedDifference(a: ArrayLike<number>, b: ArrayLike<number>): Interval {
+  if (a.length !== b.length) throw new RangeError(`Paired values need the same people: ${a.length} and ${b.length}.`);
+  return meanInterval(Float64Array.from(a, (value, i) => value - b[i]!));
+}
+
+/** The 95 % percentile interval of a statistic over resampled people. */
+export function bootstrapInterval<T>(
+  people: readonly T[],
+  statistic: (sample: readonly T[]) => number,
+  random: Random,
+  draws = 2000,
+): { low: number; high: number } {
+  const results = Float64Array.from({ length: draws }, () => statistic(people.map(() => random.pick(people)))).sort();
+  return { low: results[Math.floor(0.025 * draws)]!, high: results[Math.ceil(0.975 * draws) - 1]! };
+}
+
+/**
+ * Expected calibration error: the gap between mean probability and share of true outcomes in each of `bins` bins of
+ * equal width, weighted by what falls into them (Guo et al. 2017).
+ */
+export function calibrationError(probabilities: ArrayLike<number>, outcomes: ArrayLike<boolean>, bins = 10): number {
+  const gaps = new Float64Array(bins);
+  for (let i = 0; i < probabilities.length; i++) {
+    const bin = Math.min(bins - 1, Math.floor(probabilities[i]! * bins));
+    gaps[bin]! += probabilities[i]! - (outcomes[i] ? 1 : 0);
+  }
+  return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / probabilities.length;
+}
+
+/** Spearman's rank correlation, ties at their mean rank; NaN where one side is constant. */
+export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw new RangeError(`A correlation needs pairs: ${a.length} and ${b.length} values.`);
+  return pearson(ranks(a), ranks(b));
+}
+
+/** Ranks from 1, ties at their mean. */
+function ranks(values: ArrayLike<number>): Float64Array {
+  const order = Array.from({ length: values.length }, (_, i) => i).sort((i, j) => values[i]! - values[j]!);
+  const result = new Float64Array(values.length);
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1;
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
+    for (let i = start; i < end; i++) result[order[i]!] = (start + end + 1) / 2;
+    start = end;
+  }
+  return result;
+}
+
+function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const meanA = mean(a);
+  const meanB = mean(b);
+  let ab = 0;
+  let aa = 0;
+  let bb = 0;
+  for (let i = 0; i < a.length; i++) {
+    const x = a[i]! - meanA;
+    const y = b[i]! - meanB;
+    ab += x * y;
+    aa += x * x;
+    bb += y * y;
+  }
+  return ab / Math.sqrt(aa * bb);
+}
+
+/** Agreement of two partitions, 1 when equal, 0 in expectation by chance (Hubert and Arabie 1985). */
+export function adjustedRandIndex(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw new RangeError(`Partitions need the same items: ${a.length} and ${b.length}.`);
+  const both = new Map<string, number>();
+  const first = new Map<number, number>();
+  const second = new Map<number, number>();
+  const count = <K>(map: Map<K, number>, key: K) => map.set(key, (map.get(key) ?? 0) + 1);
+  for (let i = 0; i < a.length; i++) {
+    count(both, `${a[i]} ${b[i]}`);
+    count(first, a[i]!);
+    count(second, b[i]!);
+  }
+  const pairs = (n: number) => (n * (n - 1)) / 2;
+  const pairsIn = (map: Map<unknown, number>) => [...map.values()].reduce((sum, n) => sum + pairs(n), 0);
+  const expected = (pairsIn(first) * pairsIn(second)) / pairs(a.length);
+  const most = (pairsIn(first) + pairsIn(second)) / 2;
+  return most === expected ? 1 : (pairsIn(both) - expected) / (most - expected);
+}
+
+/**
+ * The mean silhouette of points (rows) in their clusters, from −1 to 1 (Rousseeuw 1987); a point alone in its cluster
+ * has 0. Needs two clusters at least.
+ */
+export function silhouette(points: Matrix, labels: ArrayLike<number>): number {
+  const clusters = membersOf(labels);
+  let sum = 0;
+  for (let i = 0; i < points.rows; i++) {
+    if (clusters.get(labels[i]!)!.length === 1) continue;
+    let own = 0;
+    let nearest = Infinity;
+    for (const [label, members] of clusters) {
+      let total = 0;
+      for (const j of members) total += distance(row(points, i), row(points, j));
+      if (label === labels[i]) own = total / (members.length - 1);
+      else nearest = Math.min(nearest, total / members.length);
+    }
+    sum += Math.max(own, nearest) > 0 ? (nearest - own) / Math.max(own, nearest) : 0;
+  }
+  return sum / points.rows;
+}
+
+/** Mean over clusters of the worst (spread + spread) / distance of centres; lower is better (Davies, Bouldin 1979). */
+export function daviesBouldin(points: Matrix, labels: ArrayLike<number>): number {
+  const clusters = [...membersOf(labels).values()].map((members) => {
+    const centre = new Float64Array(points.columns);
+    for (const i of members) for (let j = 0; j < centre.length; j++) centre[j]! += row(points, i)[j]! / members.length;
+    return { centre, spread: mean(members.map((i) => distance(row(points, i), centre))) };
+  });
+  return mean(
+    clusters.map((a) =>
+      Math.max(...clusters.filter((b) => b !== a).map((b) => (a.spread + b.spread) / distance(a.centre, b.centre))),
+    ),
+  );
+}
+
+function membersOf(labels: ArrayLike<number>): Map<number, number[]> {
+  const members = new Map<number, number[]>();
+  for (let i = 0; i < labels.length; i++) {
+    const list = members.get(labels[i]!);
+    if (list) list.push(i);
+    else members.set(labels[i]!, [i]);
+  }
+  return members;
+}
+
+function distance(a: Float64Array, b: Float64Array): number {
+  let square = 0;
+  for (let i = 0; i < a.length; i++) square += (a[i]! - b[i]!) ** 2;
+  return Math.sqrt(square);
+}
+
+function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum / values.length;
+}
