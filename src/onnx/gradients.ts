@@ -5,13 +5,18 @@
 import { PalateError } from '../errors.ts';
 import type { Value } from './graph.ts';
 import { add } from './operators/arithmetic.ts';
+import { expand } from './operators/layout.ts';
 import { formatShape, sameShape, shapeMismatch } from './shape.ts';
 
 /**
- * The gradient of `loss` (a scalar) with respect to each parameter, in their order and shapes.
- * Throws when the loss is no scalar, or does not depend on a parameter.
+ * The gradient of `loss` (a scalar) with respect to each parameter, in their order and shapes. Throws when the loss is
+ * no scalar, or does not depend on a parameter; with `unused: 'zero'` the gradient of such a parameter is zero.
  */
-export function gradients(loss: Value, parameters: readonly Value[]): Value[] {
+export function gradients(
+  loss: Value,
+  parameters: readonly Value[],
+  { unused = 'error' }: { unused?: 'error' | 'zero' } = {},
+): Value[] {
   if (loss.shape.length > 0) {
     throw new PalateError('INTERNAL_SERVER_ERROR', `A loss is a scalar; this one is ${formatShape(loss.shape)}.`);
   }
@@ -35,6 +40,7 @@ export function gradients(loss: Value, parameters: readonly Value[]): Value[] {
   return parameters.map((parameter) => {
     const gradient = byName.get(parameter.name);
     if (gradient) return gradient;
+    if (unused === 'zero') return graph.withoutTape(() => expand(graph.scalar(0), parameter.shape));
     throw new PalateError('INTERNAL_SERVER_ERROR', `The loss does not depend on ${parameter.name}.`);
   });
 }
