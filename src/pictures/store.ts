@@ -1,0 +1,124 @@
+/**
+ * Picture bytes on disk, by tenant and content: the same bytes of one tenant are one file, another tenant's are
+ * another. What `put` has answered survives a crash. Knows neither rows nor people.
+ */
+import { randomUUID } from 'node:crypto';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { PalateError } from '../errors.ts';
+
+/** A file still incomplete after this long was left by a process that died. */
+const ABANDONED_AFTER_MS = 60 * 60 * 1000;
+
+export class PictureStore {
+  readonly #root: string;
+  readonly #incoming: string;
+
+  private constructor(root: string) {
+    this.#root = resolve(root);
+    this.#incoming = join(this.#root, 'incoming');
+  }
+
+  /** Opens the store in `directory`, making it if need be, and sweeps what crashed writes left. */
+  static async open(directory: string): Promise<PictureStore> {
+    const store = new PictureStore(directory);
+    await makeFolder(store.#incoming);
+    await store.#sweep();
+    return store;
+  }
+
+  /** Keeps the bytes; returns when they are on the disk for good. Putting the same again changes nothing. */
+  async put(tenantId: string, sha256: string, bytes: Uint8Array): Promise<void> {
+    const path = this.#path(tenantId, sha256);
+    if (!(await exists(path))) {
+      await makeFolder(dirname(path));
+      const incoming = join(this.#incoming, randomUUID());
+      try {
+        await writeThrough(incoming, bytes);
+        await rename(incoming, path); // whole or not at all
+      } catch (error) {
+        await rm(incoming, { force: true });
+        throw error;
+      }
+    }
+    await syncFolder(dirname(path)); // also where another request has renamed and not yet synced
+  }
+
+  /** The bytes. Throws NOT_FOUND when there are none. */
+  async get(tenantId: string, sha256: string): Promise<Buffer> {
+    try {
+      return await readFile(this.#path(tenantId, sha256));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+      throw new PalateError('NOT_FOUND', `The picture store has no file ${sha256} of tenant ${tenantId}.`, { cause });
+    }
+  }
+
+  /** Forgets the bytes; nothing happens where there are none. */
+  async remove(tenantId: string, sha256: string): Promise<void> {
+    await rm(this.#path(tenantId, sha256), { force: true });
+  }
+
+  /** Forgets every picture of a tenant. */
+  async removeTenant(tenantId: string): Promise<void> {
+    await rm(join(this.#root, checked(tenantId, UUID)), { recursive: true, force: true });
+  }
+
+  /** 256 folders a tenant, so that none holds too many files. */
+  #path(tenantId: string, sha256: string): string {
+    return join(this.#root, checked(tenantId, UUID), checked(sha256, SHA256).slice(0, 2), sha256);
+  }
+
+  async #sweep(): Promise<void> {
+    for (const name of await readdir(this.#incoming)) {
+      const path = join(this.#incoming, name);
+      const facts = await stat(path).catch(() => undefined); // another process may have finished it
+      if (facts && Date.now() - facts.mtimeMs > ABANDONED_AFTER_MS) await rm(path, { force: true });
+    }
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+
+/** Both parts of a path are ours; anything else would be a bug that reaches outside the store. */
+function checked(part: string, pattern: RegExp): string {
+  if (pattern.test(part)) return part;
+  throw new PalateError('INTERNAL_SERVER_ERROR', `"${part}" cannot be part of a picture's path.`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function writeThrough(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o640);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a folder and, where it is new, writes its entry through in every folder above it that was made. */
+async function makeFolder(path: string): Promise<void> {
+  const firstMade = await mkdir(path, { recursive: true });
+  if (!firstMade) return;
+  for (let folder = path; folder.length >= firstMade.length; folder = dirname(folder))
+    await syncFolder(dirname(folder));
+}
+
+/** Windows cannot sync a folder, and needs not: it keeps entries in its journal. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
