@@ -1,0 +1,309 @@
+/**
+ * A preference model ready to serve: item vectors once an image, a state once a history, scores in batches. It runs the
+ * three graphs of model/graphs.ts and fills their inputs; knows no database and no tenant.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PalateError } from '../errors.ts';
+import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
+import { decodeModel, type ModelArtifact, towerHash } from '../model/artifact.ts';
+import { itemGraph, itemVectorSize, scoreGraph, stateGraph } from '../model/graphs.ts';
+import { calibrated } from './calibration.ts';
+import { openSession, type Session, type Tensor } from './session.ts';
+import { type ItemVector, type Judgement, StateInputs, type UserState } from './userState.ts';
+
+export type { ItemVector, Judgement, UserState } from './userState.ts';
+
+/** The folder of the base model that ships; the same path from src and from dist. */
+export const SHIPPED_MODEL = fileURLToPath(new URL('../../models/base', import.meta.url));
+
+/** Encoder embeddings of one image, and of its prompt where it has one. */
+export interface EncodedItem {
+  image: Float32Array;
+  text: Float32Array | null;
+}
+
+export interface ScoreRequest {
+  state: UserState;
+  targets: readonly ItemVector[];
+  /** What others made of each target: Σ r (like 1, dislike −1) and how many. Nothing known, if left out. */
+  popularity?: readonly { sum: number; count: number }[];
+}
+
+export interface TargetScore {
+  /** Logits l⁺ and l⁻; their difference is the margin that ranks. */
+  like: number;
+  dislike: number;
+  /** P(like), 0 to 1, calibrated. */
+  value: number;
+  /** Of value. */
+  standardError: number;
+  /** layers × heads × tokens; each head's sum is 1. */
+  tokenAttention: Float32Array;
+  /** Of the judgements that the blocks read (`UserState.blockJudgements`), averaged over layers and heads. */
+  historyAttention: Float32Array;
+}
+
+/** Rows (users × targets) of one run at most: 8 MB of item vectors. */
+const MAX_ROWS = 16_384;
+/** Histories of one run of the state graph at most. */
+const MAX_HISTORIES = 256;
+
+const float = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: 'float32', dims, data });
+const half = (data: Uint16Array, ...dims: number[]): Tensor => ({ dtype: 'float16', dims, data });
+
+export class PreferenceModel {
+  readonly #artifact: ModelArtifact;
+  readonly #sessions: { items: Session; state: Session; score: Session };
+  /** Of the weights file. */
+  readonly sha256: string;
+  /** Names what makes item vectors: models that share it share them. */
+  readonly towerHash: string;
+
+  private constructor(artifact: ModelArtifact, sessions: { items: Session; state: Session; score: Session }) {
+    this.#artifact = artifact;
+    this.#sessions = sessions;
+    this.sha256 = artifact.manifest.weights.sha256;
+    this.towerHash = towerHash(artifact);
+  }
+
+  /** Reads manifest.json and the weights beside it. Throws BAD_USER_INPUT, naming the file, where they do not fit. */
+  static async load(directory: string): Promise<PreferenceModel> {
+    const manifestFile = join(directory, 'manifest.json');
+    try {
+      const manifest = await readFile(manifestFile, 'utf8');
+      const { weights } = JSON.parse(manifest) as { weights?: { file?: string } };
+      return await PreferenceModel.open(
+        decodeModel(manifest, await readFile(join(directory, weights?.file ?? 'weights.bin'))),
+      );
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new PalateError('BAD_USER_INPUT', `The model in ${directory} cannot be read: ${why}`, { cause });
+    }
+  }
+
+  /** A model that is in memory already. */
+  static async open(artifact: ModelArtifact): Promise<PreferenceModel> {
+    const { manifest, parameters, transforms } = artifact;
+    const [items, state, score] = await Promise.all([
+      openSession(itemGraph(manifest.architecture, parameters, transforms)),
+      openSession(stateGraph(manifest.architecture, parameters)),
+      openSession(scoreGraph(manifest.architecture, parameters)),
+    ]);
+    return new PreferenceModel(artifact, { items, state, score });
+  }
+
+  get manifest() {
+    return this.#artifact.manifest;
+  }
+  get imageEncoder(): string {
+    return this.manifest.encoders.image;
+  }
+  get textEncoder(): string {
+    return this.manifest.encoders.text;
+  }
+  get layers(): number {
+    return this.manifest.architecture.layers;
+  }
+  get heads(): number {
+    return this.manifest.architecture.heads;
+  }
+  get tokens(): number {
+    return this.manifest.architecture.tokens;
+  }
+
+  /** What is stored of each image, in their order: 256 half floats. */
+  async itemVectors(items: readonly EncodedItem[]): Promise<ItemVector[]> {
+    if (items.length === 0) return [];
+    const { image: imageTransform, text: textTransform } = this.#artifact.transforms;
+    const images = rows(
+      items.map(({ image }) => image),
+      imageTransform.mean.length,
+      'image embedding',
+    );
+    const noText = new Float32Array(textTransform.mean.length);
+    const texts = rows(
+      items.map(({ text }) => text ?? noText),
+      textTransform.mean.length,
+      'prompt embedding',
+    );
+    const { items: vectors } = await this.#sessions.items.run({
+      image: float(images, items.length, imageTransform.mean.length),
+      text: float(texts, items.length, textTransform.mean.length),
+      hasText: float(
+        Float32Array.from(items, ({ text }) => (text ? 1 : 0)),
+        items.length,
+        1,
+      ),
+    });
+    const size = itemVectorSize(this.manifest.architecture);
+    const all = toHalfFloats(vectors!.data as Float32Array);
+    return items.map((_, i) => all.slice(i * size, (i + 1) * size));
+  }
+
+  /** The state of each history (newest judgement first), in their order. */
+  async userStates(histories: readonly (readonly Judgement[])[]): Promise<UserState[]> {
+    const states: UserState[] = [];
+    for (let start = 0; start < histories.length; start += MAX_HISTORIES) {
+      const inputs = histories
+        .slice(start, start + MAX_HISTORIES)
+        .map((history) => new StateInputs(this.manifest.architecture, history));
+      states.push(...(await this.#runStates(inputs)));
+    }
+    return states;
+  }
+
+  async #runStates(inputs: readonly StateInputs[]): Promise<UserState[]> {
+    const { width, heads, history, layers, tokens, imageMetric } = this.manifest.architecture;
+    const users = inputs.length;
+    const size = itemVectorSize(this.manifest.architecture);
+    const results = await this.#sessions.state.run({
+      items: half(joinHalves(inputs.map((i) => i.items)), users, history, size),
+      judged: float(join32(inputs.map((i) => i.judged)), users, history, 2),
+      imageSums: float(join32(inputs.map((i) => i.imageSums)), users, 2, imageMetric),
+      imageTotals: float(join32(inputs.map((i) => i.imageTotals)), users, 2, 1),
+    });
+    const keysValues = results['keysValues']!.data as Float32Array;
+    const profiles = results['profile']!.data as Float32Array;
+    const directions = results['direction']!.data as Float32Array;
+    const stateSize = layers * 2 * heads * history * (width / heads);
+    const profileSize = layers * heads * tokens;
+    return inputs.map((input, i) =>
+      input.finish({
+        keysValues: keysValues.slice(i * stateSize, (i + 1) * stateSize),
+        direction: directions.slice(i * imageMetric, (i + 1) * imageMetric),
+        profile: profiles.slice(i * profileSize, (i + 1) * profileSize),
+      }),
+    );
+  }
+
+  /** Scores every target of every request, in their order: one run of the model for all that fits into one. */
+  async score(requests: readonly ScoreRequest[]): Promise<TargetScore[][]> {
+    const results: TargetScore[][] = requests.map(() => []);
+    for (const batch of batches(requests)) {
+      const scored = await this.#runScores(batch.map((i) => requests[i]!));
+      for (const [k, i] of batch.entries()) results[i] = scored[k]!;
+    }
+    return results;
+  }
+
+  async #runScores(requests: readonly ScoreRequest[]): Promise<TargetScore[][]> {
+    const a = this.manifest.architecture;
+    const users = requests.length;
+    const targets = Math.max(...requests.map((request) => request.targets.length));
+    const judgements = Math.max(1, ...requests.map(({ state }) => state.recentJudged.length / 2));
+    const size = itemVectorSize(a);
+    const metrics = a.imageMetric + a.textMetric;
+    const states = requests.map(({ state }) => state);
+    const items = new Uint16Array(users * targets * size);
+    const popularity = new Float32Array(users * targets * 2);
+    const recent = new Uint16Array(users * judgements * metrics);
+    const recentJudged = new Float32Array(users * judgements * 2);
+    for (const [u, request] of requests.entries()) {
+      for (const [t, target] of request.targets.entries()) items.set(target, (u * targets + t) * size);
+      for (const [t, { sum, count }] of (request.popularity ?? []).entries()) {
+        popularity.set([sum, count], (u * targets + t) * 2);
+      }
+      recent.set(request.state.recent, u * judgements * metrics);
+      recentJudged.set(request.state.recentJudged, u * judgements * 2);
+    }
+    const results = await this.#sessions.score.run({
+      keysValues: float(
+        join32(states.map((s) => s.keysValues)),
+        users,
+        a.layers,
+        2,
+        a.heads,
+        a.history,
+        a.width / a.heads,
+      ),
+      direction: float(join32(states.map((s) => s.direction)), users, 1, a.imageMetric),
+      judged: float(join32(states.map((s) => s.judged)), users, a.history, 2),
+      recent: half(recent, users, judgements, metrics),
+      recentJudged: float(recentJudged, users, judgements, 2),
+      imageSums: float(join32(states.map((s) => s.imageSums)), users, 2, a.imageMetric),
+      imageTotals: float(join32(states.map((s) => s.imageTotals)), users, 2, 1),
+      textSums: float(join32(states.map((s) => s.textSums)), users, 2, a.textMetric),
+      textTotals: float(join32(states.map((s) => s.textTotals)), users, 2, 1),
+      items: half(items, users, targets, size),
+      popularity: float(popularity, users, targets, 2),
+    });
+    const logits = results['logits']!.data as Float32Array;
+    const tokenAttention = results['tokenAttention']!.data as Float32Array;
+    const historyAttention = results['historyAttention']!.data as Float32Array;
+    const tokenSize = a.layers * a.heads * a.tokens;
+    return requests.map(({ state, targets: own }, u) =>
+      own.map((_, t) => {
+        const row = u * targets + t;
+        const [like, dislike] = [logits[2 * row]!, logits[2 * row + 1]!];
+        return {
+          like,
+          dislike,
+          ...calibrated(this.manifest.calibration, like - dislike, state),
+          tokenAttention: tokenAttention.slice(row * tokenSize, (row + 1) * tokenSize),
+          historyAttention: historyAttention.slice(row * a.history, row * a.history + state.blockJudgements.length),
+        };
+      }),
+    );
+  }
+
+  /** The image metric of an item vector: unit length, 96 numbers. */
+  imageMetric(item: ItemVector): Float32Array {
+    const { width, imageMetric } = this.manifest.architecture;
+    return fromHalfFloats(item.subarray(width, width + imageMetric));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#sessions).map((session) => session.close()));
+  }
+}
+
+/** Indices of requests that run together: those with most targets first, so that little of a batch is padding. */
+function batches(requests: readonly ScoreRequest[]): number[][] {
+  const order = [...requests.keys()]
+    .filter((i) => requests[i]!.targets.length > 0)
+    .sort((i, j) => requests[j]!.targets.length - requests[i]!.targets.length);
+  const groups: number[][] = [];
+  let widest = 0;
+  for (const i of order) {
+    const group = groups.at(-1);
+    if (group && (group.length + 1) * widest <= MAX_ROWS) group.push(i);
+    else {
+      groups.push([i]);
+      widest = requests[i]!.targets.length;
+    }
+  }
+  return groups;
+}
+
+function rows(vectors: readonly Float32Array[], width: number, what: string): Float32Array {
+  const wrong = vectors.find((vector) => vector.length !== width);
+  if (wrong) {
+    throw new PalateError(
+      'INTERNAL_SERVER_ERROR',
+      `An ${what} has ${wrong.length} numbers; this model reads ${width}.`,
+    );
+  }
+  return join32(vectors);
+}
+
+function join32(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+function joinHalves(parts: readonly Uint16Array[]): Uint16Array {
+  const all = new Uint16Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
