@@ -1,0 +1,105 @@
+/**
+ * Item vectors of images: what a model takes from a picture and its prompt, computed once and kept as half floats
+ * (docs/model.md). Their image metric part depends on the pixels alone, so it is kept in memory by image for good.
+ */
+import { LRUCache } from 'lru-cache';
+import { currentTenant, type Database } from '../database/client.ts';
+import { fromHalfFloats } from '../halfFloats.ts';
+import { NeighbourIndex } from '../inference/neighbours.ts';
+import type { ItemVector } from '../inference/preferenceModel.ts';
+import { BASE_ARCHITECTURE } from '../model/architecture.ts';
+import { activeModel, type Networks } from './models.ts';
+
+/** Vectors read from the database at a time: 5 MB. */
+const READ_AT_ONCE = 10_000;
+
+/** Half floats, little-endian, as the database keeps them. */
+export function toItemVector(bytes: Uint8Array): ItemVector {
+  return new Uint16Array(Uint8Array.from(bytes).buffer); // copied: a row's bytes may begin at an odd address
+}
+
+/** The image metric of an item vector: unit length, 96 numbers. */
+export function imageMetric(vector: ItemVector): Float32Array {
+  const { width, imageMetric: length } = BASE_ARCHITECTURE;
+  return fromHalfFloats(vector.subarray(width, width + length));
+}
+
+/** Item vectors of these images in one tower, by image id; those that have none are left out. */
+export async function readItemVectors(
+  database: Database,
+  tower: string,
+  imageIds: readonly string[],
+): Promise<Map<string, ItemVector>> {
+  const vectors = new Map<string, ItemVector>();
+  for (let start = 0; start < imageIds.length; start += READ_AT_ONCE) {
+    const some = imageIds.slice(start, start + READ_AT_ONCE);
+    const rows = await database.itemVector.findMany({
+      where: { tower, imageId: { in: some } },
+      select: { imageId: true, vector: true },
+    });
+    for (const { imageId, vector } of rows) vectors.set(imageId, toItemVector(vector));
+  }
+  return vectors;
+}
+
+/** An image that can be scored. */
+export interface ReadyImage {
+  id: string;
+  ownerId: string | null;
+}
+
+/** The READY images of one collection or of all, newest first. Index: images_tenant_id_status_id_idx. */
+export function readyImages(database: Database, collection: string | null = null): Promise<ReadyImage[]> {
+  return database.image.findMany({
+    where: { status: 'READY', ...(collection === null ? {} : { collection }) },
+    select: { id: true, ownerId: true },
+    orderBy: { id: 'desc' },
+  });
+}
+
+/**
+ * The images nearest to each of these in the model's metric of pictures, nearest first, the image itself left out.
+ * Pictures that have an owner are near to that owner's pictures only. One without an item vector has none near.
+ */
+export async function similarImages(
+  platform: { database: Database; networks: Networks; imageMetrics: ImageMetrics },
+  requests: readonly { imageId: string; ownerId: string | null; first: number }[],
+): Promise<string[][]> {
+  const { row } = await activeModel(platform);
+  const ready = await readyImages(platform.database);
+  const ids = ready.map(({ id }) => id);
+  const index = await platform.imageMetrics.holding(platform.database, row.tower, ids);
+  const isReady = new Set(ids);
+  return requests.map(({ imageId, ownerId, first }) => {
+    const metric = isReady.has(imageId) ? index.get(imageId) : undefined;
+    if (!metric) return [];
+    const seen = ready.filter((image) => image.ownerId === null || image.ownerId === ownerId).map(({ id }) => id);
+    return index
+      .nearest(metric, first + 1, seen)
+      .filter(({ id }) => id !== imageId)
+      .slice(0, first)
+      .map(({ id }) => id);
+  });
+}
+
+/** Image metrics of the tenants used lately, one index a tenant and tower, filled as images are asked for. */
+export class ImageMetrics {
+  readonly #indexes: LRUCache<string, NeighbourIndex>;
+
+  /** @param maxBytes memory for all indexes together; the least recently used is dropped first. */
+  constructor(maxBytes: number) {
+    this.#indexes = new LRUCache({ maxSize: Math.max(1, maxBytes), sizeCalculation: (index) => index.byteLength });
+  }
+
+  /** The tenant's index, holding at least those of these images that have an item vector. */
+  async holding(database: Database, tower: string, imageIds: readonly string[]): Promise<NeighbourIndex> {
+    const key = `${currentTenant()} ${tower}`;
+    const index = this.#indexes.get(key) ?? new NeighbourIndex(BASE_ARCHITECTURE.imageMetric);
+    const missing = imageIds.filter((id) => !index.has(id));
+    const vectors = await readItemVectors(database, tower, missing);
+    for (const [id, vector] of vectors) index.set(id, imageMetric(vector));
+    this.#indexes.delete(key); // the cache reckons the size anew only for a new entry
+    this.#indexes.set(key, index);
+    return index;
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * Images that a user has not judged, best first. A first pass over the metric vectors makes a shortlist where there are
+ * many, the model scores it, and the list is kept for an hour, so that every page is of the model and the feedback of
+ * the first.
+ */
+import { validate as isUuid, v7 as uuidv7 } from 'uuid';
+import { currentTenant, type Database } from '../database/client.ts';
+import type { RecommendationList } from '../database/generated/client.ts';
+import { PalateError } from '../errors.ts';
+import { readItemVectors, readyImages } from './itemVectors.ts';
+import { activeModel, findModels, type ServingModel } from './models.ts';
+import type { Platform } from './platform.ts';
+import { bestFirst, type Score, scoreTargets } from './scores.ts';
+import { type JudgementRef, type ReadUser, readUsers } from './userStates.ts';
+
+/** How deep a list goes. */
+export const MAX_RECOMMENDATIONS = 1_000;
+/** Images the model scores for one list: twice what can be shown, since the first pass sees the pixels' metric alone. */
+const SHORTLIST = 2_000;
+/** How long a cursor is good for. */
+const LIST_LIFETIME_MS = 3_600_000;
+
+export interface RecommendationRequest {
+  userId: string;
+  /** Of one collection, or of all. */
+  collection: string | null;
+  first: number;
+  /** The cursor that the page begins after. */
+  after: string | null;
+}
+
+export interface RecommendationPage {
+  entries: { score: Score; cursor: string }[];
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+}
+
+/**
+ * Answers requests in their order: pages, or BAD_USER_INPUT for a cursor that is not of this list or has expired.
+ * A user that is none of the tenant's has nothing recommended.
+ */
+export async function recommendMany(
+  platform: Platform,
+  requests: readonly RecommendationRequest[],
+): Promise<(RecommendationPage | PalateError)[]> {
+  const [lists, positions] = await Promise.all([
+    makeLists(
+      platform,
+      requests.filter(({ after }) => after === null),
+    ),
+    readPositions(
+      platform,
+      requests.filter(({ after }) => after !== null),
+    ),
+  ]);
+  return requests.map((request) => {
+    const position = positions.get(request);
+    if (position instanceof PalateError) return position;
+    const { list, start } = position ?? { list: lists.get(request), start: 0 };
+    if (!list) return { entries: [], hasNextPage: false, hasPreviousPage: false };
+    const left = list.scores.flatMap((score, i) =>
+      score && i >= start ? [{ score, cursor: toCursor(list.id, i + 1) }] : [],
+    );
+    return {
+      entries: left.slice(0, request.first),
+      hasNextPage: left.length > request.first,
+      hasPreviousPage: start > 0,
+    };
+  });
+}
+
+interface List {
+  id: string;
+  /** Best first; null where the image has been taken out since, so that positions stay what they were. */
+  scores: (Score | null)[];
+}
+
+/** Makes and keeps a list a request, whatever their number with the same few queries and one pass of the model. */
+async function makeLists(
+  platform: Platform,
+  requests: readonly RecommendationRequest[],
+): Promise<Map<RecommendationRequest, List>> {
+  if (requests.length === 0) return new Map();
+  const { database } = platform;
+  const model = await activeModel(platform);
+  const userIds = [...new Set(requests.map(({ userId }) => userId))];
+  const collections = [...new Set(requests.map(({ collection }) => collection))];
+  const [users, judged, ready] = await Promise.all([
+    readUsers(platform, model, userIds),
+    judgedImages(database, userIds),
+    Promise.all(collections.map((collection) => readyImages(database, collection))),
+  ]);
+  const known = requests.flatMap((request) => {
+    const user = users.get(request.userId);
+    return user ? [{ request, user }] : [];
+  });
+  const shortlists = await Promise.all(
+    known.map(({ request, user }) => {
+      const images = ready[collections.indexOf(request.collection)]!;
+      const candidates = images.filter(
+        ({ id, ownerId }) => isSeenBy(request.userId, ownerId) && !judged.has(`${request.userId} ${id}`),
+      );
+      return shortlist(
+        platform,
+        model,
+        user,
+        candidates.map(({ id }) => id),
+      );
+    }),
+  );
+  const vectors = await readItemVectors(database, model.row.tower, [...new Set(shortlists.flat())]);
+  const scores = await scoreTargets(
+    model,
+    known.map(({ user }, i) => ({
+      user,
+      targets: shortlists[i]!.flatMap((imageId) => {
+        const vector = vectors.get(imageId);
+        return vector ? [{ imageId, vector }] : [];
+      }),
+    })),
+  );
+  const lists = new Map(
+    known.map(({ request }, i) => [
+      request,
+      { id: uuidv7(), scores: bestFirst(scores[i]!).slice(0, MAX_RECOMMENDATIONS) },
+    ]),
+  );
+  await keepLists(database, model, lists);
+  return lists;
+}
+
+/** `user image` for everything these users have judged, whatever they made of it. */
+async function judgedImages(database: Database, userIds: readonly string[]): Promise<Set<string>> {
+  const rows = await database.feedback.findMany({
+    where: { userId: { in: [...userIds] } },
+    select: { userId: true, imageId: true },
+  });
+  return new Set(rows.map(({ userId, imageId }) => `${userId} ${imageId}`));
+}
+
+/**
+ * The images worth scoring: all of them where they are few, else those furthest along the line from what the user
+ * dislikes to what they like, or the newest where nothing is known of the user.
+ */
+async function shortlist(
+  platform: Platform,
+  model: ServingModel,
+  { reading }: ReadUser,
+  candidates: readonly string[],
+): Promise<string[]> {
+  if (candidates.length <= SHORTLIST) return [...candidates];
+  if (reading.judgements.length === 0) return candidates.slice(0, SHORTLIST);
+  const judged = reading.judgements.map(({ imageId }) => imageId);
+  const index = await platform.imageMetrics.holding(platform.database, model.row.tower, [...candidates, ...judged]);
+  const direction = tasteDirection(reading.judgements, index.dimensions, (id) => index.get(id));
+  return index.nearest(direction, SHORTLIST, candidates).map(({ id }) => id);
+}
+
+/** t = μ₊ − μ₋, μ_c = Σ w e / (1 + Σ w): what the metric path begins with (docs/model.md). */
+function tasteDirection(
+  judgements: readonly JudgementRef[],
+  dimensions: number,
+  metricOf: (imageId: string) => Float32Array | undefined,
+): Float32Array {
+  const direction = new Float32Array(dimensions);
+  const total = { LIKE: 1, DISLIKE: 1 };
+  for (const { sentiment, weight } of judgements) total[sentiment] += weight;
+  for (const { imageId, sentiment, weight } of judgements) {
+    const share = ((sentiment === 'LIKE' ? 1 : -1) * weight) / total[sentiment];
+    metricOf(imageId)?.forEach((number, i) => {
+      direction[i]! += share * number;
+    });
+  }
+  return direction;
+}
+
+// ---------------------------------------------------------------- kept lists
+
+/** What `RecommendationList.scores` holds, as JSON: the scores by position, and what they were computed from. */
+interface Packed {
+  asOf: string | null;
+  judgements: readonly JudgementRef[];
+  /** like, dislike, value, standardError */
+  scores: [number, number, number, number][];
+}
+
+async function keepLists(
+  database: Database,
+  model: ServingModel,
+  lists: ReadonlyMap<RecommendationRequest, { id: string; scores: Score[] }>,
+): Promise<void> {
+  const now = Date.now();
+  const data = [...lists].map(([{ userId, collection }, { id, scores }]) => ({
+    tenantId: currentTenant(),
+    id,
+    userId,
+    modelId: model.row.id,
+    feedbackVersion: scores[0]?.reading.feedbackVersion ?? 0,
+    collection,
+    imageIds: scores.map(({ imageId }) => imageId),
+    scores: pack(scores),
+    expiresAt: new Date(now + LIST_LIFETIME_MS),
+  }));
+  await database.$transaction([
+    database.recommendationList.deleteMany({ where: { expiresAt: { lt: new Date(now) } } }),
+    database.recommendationList.createMany({ data }),
+  ]);
+}
+
+function pack(scores: readonly Score[]): Uint8Array<ArrayBuffer> {
+  const reading = scores[0]?.reading;
+  const packed: Packed = {
+    asOf: reading?.asOf?.toISOString() ?? null,
+    judgements: reading?.judgements ?? [],
+    scores: scores.map(({ like, dislike, value, standardError }) => [like, dislike, value, standardError]),
+  };
+  return new TextEncoder().encode(JSON.stringify(packed));
+}
+
+/** The scores of a kept list; null for images that are `gone`. */
+function unpack(row: RecommendationList, model: ServingModel, gone: (imageId: string) => boolean): (Score | null)[] {
+  const packed = JSON.parse(new TextDecoder().decode(row.scores)) as Packed;
+  const reading = {
+    userId: row.userId,
+    model,
+    feedbackVersion: row.feedbackVersion,
+    judgements: packed.judgements,
+    asOf: packed.asOf === null ? null : new Date(packed.asOf),
+  };
+  return row.imageIds.map((imageId, i) => {
+    if (gone(imageId)) return null;
+    const [like, dislike, value, standardError] = packed.scores[i]!;
+    return { imageId, like, dislike, value, standardError, reading };
+  });
+}
+
+/** Where each request's cursor points: into a kept list, or the error that it is. */
+async function readPositions(
+  platform: Platform,
+  requests: readonly RecommendationRequest[],
+): Promise<Map<RecommendationRequest, { list: List; start: number } | PalateError>> {
+  const { database } = platform;
+  const cursors = requests.map(({ after }) => fromCursor(after!));
+  const ids = cursors.flatMap((cursor) => cursor?.listId ?? []);
+  const rows = ids.length === 0 ? [] : await database.recommendationList.findMany({ where: { id: { in: ids } } });
+  const models = rows.length === 0 ? [] : await findModels(database, [...new Set(rows.map(({ modelId }) => modelId))]);
+  const images = await database.image.findMany({
+    where: { id: { in: [...new Set(rows.flatMap(({ imageIds }) => imageIds))] } },
+    select: { id: true, ownerId: true },
+  });
+  const owners = new Map(images.map(({ id, ownerId }) => [id, ownerId]));
+
+  const positions = new Map<RecommendationRequest, { list: List; start: number } | PalateError>();
+  for (const [i, request] of requests.entries()) {
+    const cursor = cursors[i];
+    const row = rows.find(({ id }) => id === cursor?.listId);
+    const mine = row?.userId === request.userId && row.collection === request.collection;
+    if (!cursor || (row && !mine)) {
+      positions.set(request, badCursor(request, 'is no cursor of this list'));
+    } else if (!row || row.expiresAt <= new Date()) {
+      positions.set(request, badCursor(request, 'has expired: a list is kept for an hour; begin again without it'));
+    } else {
+      const model = platform.networks.of(models.find(({ id }) => id === row.modelId)!);
+      const gone = (imageId: string) => !isSeenBy(row.userId, owners.get(imageId));
+      positions.set(request, { list: { id: row.id, scores: unpack(row, model, gone) }, start: cursor.position });
+    }
+  }
+  return positions;
+}
+
+const badCursor = ({ after }: RecommendationRequest, why: string) =>
+  new PalateError('BAD_USER_INPUT', `after "${after}" ${why}.`);
+
+/** Whether a user may see an image: one without an owner, or their own. `undefined` is no image. */
+const isSeenBy = (userId: string, ownerId: string | null | undefined) => ownerId === null || ownerId === userId;
+
+function toCursor(listId: string, position: number): string {
+  return Buffer.from(`${listId}:${position}`).toString('base64url');
+}
+
+function fromCursor(cursor: string): { listId: string; position: number } | null {
+  const [listId, position] = Buffer.from(cursor, 'base64url').toString().split(':');
+  return isUuid(listId) && /^\d{1,4}$/.test(position ?? '') ? { listId: listId!, position: Number(position) } : null;
+}

@@ -1,0 +1,137 @@
+/**
+ * What a model knows of a user before it sees a target: the judgements it reads and the state computed from them, kept
+ * in memory. A state is keyed by tenant, user, weights and the user's feedback version, read with the user's row, so a
+ * stale one cannot be used, on any replica.
+ */
+import { LRUCache } from 'lru-cache';
+import { currentTenant, type Database } from '../database/client.ts';
+import type { ItemVector, Judgement, UserState } from '../inference/preferenceModel.ts';
+import { readHistories } from './feedback.ts';
+import { readItemVectors } from './itemVectors.ts';
+import type { ServingModel } from './models.ts';
+
+/** One like or dislike that the model reads. */
+export interface JudgementRef {
+  feedbackId: string;
+  imageId: string;
+  sentiment: 'LIKE' | 'DISLIKE';
+  weight: number;
+}
+
+/** A user as one model reads them. */
+export interface Reading {
+  userId: string;
+  model: ServingModel;
+  feedbackVersion: number;
+  /** Likes and dislikes of images that are READY, newest first. */
+  judgements: readonly JudgementRef[];
+  /** When the newest of them was made; null without any. */
+  asOf: Date | null;
+}
+
+export interface ReadUser {
+  reading: Reading;
+  state: UserState;
+}
+
+/** States of users read lately, bounded in bytes. */
+export class UserStates {
+  readonly #cache: LRUCache<string, ReadUser>;
+
+  constructor(maxBytes: number) {
+    this.#cache = new LRUCache({
+      maxSize: Math.max(1, maxBytes),
+      sizeCalculation: ({ reading, state }) => state.byteLength + 200 * reading.judgements.length + 500,
+    });
+  }
+
+  get(model: ServingModel, userId: string, feedbackVersion: number): ReadUser | undefined {
+    const known = this.#cache.get(keyOf(model, userId, feedbackVersion));
+    return known && { reading: { ...known.reading, model }, state: known.state };
+  }
+
+  set(user: ReadUser): void {
+    const { model, userId, feedbackVersion } = user.reading;
+    this.#cache.set(keyOf(model, userId, feedbackVersion), user);
+  }
+}
+
+function keyOf(model: ServingModel, userId: string, feedbackVersion: number): string {
+  return `${currentTenant()} ${userId} ${model.row.sha256} ${feedbackVersion}`;
+}
+
+/** Judgements as the model takes them. Those whose image has no item vector any more are left out. */
+export function toHistory(judgements: readonly JudgementRef[], vectors: ReadonlyMap<string, ItemVector>): Judgement[] {
+  return judgements.flatMap(({ imageId, sentiment, weight }) => {
+    const item = vectors.get(imageId);
+    return item ? [{ item, sentiment, weight }] : [];
+  });
+}
+
+/**
+ * Reads users and computes the states that are not in memory, all in one batch. Ids that are none of the tenant's are
+ * left out.
+ */
+export async function readUsers(
+  platform: { database: Database; userStates: UserStates },
+  model: ServingModel,
+  userIds: readonly string[],
+): Promise<Map<string, ReadUser>> {
+  const { database, userStates } = platform;
+  const users = await database.user.findMany({
+    where: { id: { in: [...userIds] } },
+    select: { id: true, feedbackVersion: true }, // before the judgements: a state may be newer than its key, not older
+  });
+  const read = new Map<string, ReadUser>();
+  const unread = users.filter(({ id, feedbackVersion }) => {
+    const known = userStates.get(model, id, feedbackVersion);
+    if (known) read.set(id, known);
+    return !known;
+  });
+  if (unread.length === 0) return read;
+
+  const histories = await readHistories(
+    database,
+    model.row.tower,
+    unread.map(({ id }) => id),
+  );
+  const readings = unread.map((user): Reading => {
+    const judgements = histories.get(user.id) ?? [];
+    return {
+      userId: user.id,
+      model,
+      feedbackVersion: user.feedbackVersion,
+      judgements: judgements.map(({ feedbackId, imageId, sentiment, weight }) => ({
+        feedbackId,
+        imageId,
+        sentiment,
+        weight,
+      })),
+      asOf: judgements[0]?.judgedAt ?? null,
+    };
+  });
+  const states = await model.network.userStates(unread.map(({ id }) => histories.get(id) ?? []));
+  readings.forEach((reading, i) => {
+    const user = { reading, state: states[i]! };
+    userStates.set(user);
+    read.set(reading.userId, user);
+  });
+  return read;
+}
+
+/** The states behind readings, computed again from the judgements they hold where memory has them no more. */
+export async function statesOf(
+  platform: { database: Database; userStates: UserStates },
+  readings: readonly Reading[],
+): Promise<UserState[]> {
+  return Promise.all(
+    readings.map(async (reading) => {
+      const known = platform.userStates.get(reading.model, reading.userId, reading.feedbackVersion);
+      if (known) return known.state;
+      const imageIds = reading.judgements.map(({ imageId }) => imageId);
+      const vectors = await readItemVectors(platform.database, reading.model.row.tower, imageIds);
+      const [state] = await reading.model.network.userStates([toHistory(reading.judgements, vectors)]);
+      return state!;
+    }),
+  );
+}

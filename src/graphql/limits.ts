@@ -1,0 +1,66 @@
+/**
+ * What one operation may cost, reckoned before anything runs: from the document and its coerced arguments, so that a
+ * page size given by variable or by default counts like one that is written out. docs/api.md explains the points.
+ */
+import type { ApolloServerPlugin } from '@apollo/server';
+import { GraphQLError } from 'graphql';
+import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
+
+/** Points for a field itself, where it does more than read what is loaded: a pass of the model or a scan of vectors. */
+const OWN_COST: Readonly<Record<string, number>> = {
+  'User.score': 5,
+  'User.rank': 20,
+  'User.recommendations': 100,
+  'User.similarUsers': 20,
+  'Image.similarImages': 20,
+  'ScoreExplanation.influences': 20, // the score again with each judgement left out
+};
+
+/** Points of the children of a list that no argument bounds: nothing here is longer by much. */
+const UNBOUNDED_LIST = 10;
+const UNBOUNDED_LISTS = new Set(['PreferenceProfile.tokens', 'ScoreExplanation.tokens', 'Model.preferenceTokens']);
+
+const lengthOf = (value: unknown) => (Array.isArray(value) ? value.length : undefined);
+
+/** How many times the children of a field are resolved: its page size, or the ids or items it is given. */
+function childCount(path: string, args: Record<string, unknown>): number {
+  const input = args['input'] as Record<string, unknown> | undefined;
+  const count =
+    (args['first'] as number | null | undefined) ??
+    lengthOf(args['ids']) ??
+    lengthOf(args['imageIds']) ??
+    lengthOf(input?.['items']) ??
+    lengthOf(input?.['ids']) ??
+    (UNBOUNDED_LISTS.has(path) ? UNBOUNDED_LIST : 1);
+  return Math.max(1, count);
+}
+
+/** A field costs its own points, 1 where the table names none, and its children's as often as they are resolved. */
+function estimate({ type, field, args, childComplexity }: ComplexityEstimatorArgs): number {
+  const path = `${type.name}.${field.name}`;
+  return (OWN_COST[path] ?? 1) + childCount(path, args) * childComplexity;
+}
+
+/** Refuses an operation that would cost more than `maxCost` points: QUERY_TOO_COSTLY, with both figures. */
+export function costLimit(maxCost: number): ApolloServerPlugin {
+  return {
+    async requestDidStart() {
+      return {
+        async didResolveOperation({ schema, document, request, operationName }) {
+          const cost = getComplexity({
+            schema,
+            query: document,
+            variables: request.variables ?? {},
+            ...(operationName ? { operationName } : {}),
+            estimators: [estimate],
+          });
+          if (cost <= maxCost) return;
+          throw new GraphQLError(
+            `This operation costs ${cost} points and at most ${maxCost} are allowed: ask for smaller pages or fewer fields.`,
+            { extensions: { code: 'QUERY_TOO_COSTLY', cost, maxCost, http: { status: 400 } } },
+          );
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * Errors as HTTP answers: the status of each code, and the two shapes a body can have, `{error: {code, message}}` for
+ * plain routes and GraphQL's own for /graphql. What is no error of ours is logged and masked.
+ */
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { type ErrorCode, PalateError } from '../errors.ts';
+
+const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
+  BAD_USER_INPUT: 400,
+  INVALID: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  IN_PROGRESS: 409,
+  LIMIT_REACHED: 409,
+  TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  RATE_LIMITED: 429,
+  NOT_READY: 503,
+  OVERLOADED: 503,
+};
+
+/** An error of a request, with the form field that is at fault where there is one. */
+export class FieldError extends PalateError {
+  readonly field: string;
+
+  constructor(field: string, error: PalateError) {
+    super(error.code, error.message, { cause: error });
+    this.field = field;
+  }
+}
+
+interface Answer {
+  status: number;
+  code: string;
+  message: string;
+  field?: string;
+}
+
+/** What an error is told as. Errors of fastify itself (a body too large, JSON that is none) keep their words. */
+function answerTo(error: unknown): Answer {
+  if (error instanceof PalateError && STATUS[error.code]) {
+    const { code, message } = error;
+    return {
+      status: STATUS[code] ?? 500,
+      code,
+      message,
+      ...(error instanceof FieldError ? { field: error.field } : {}),
+    };
+  }
+  const status = (error as Partial<FastifyError> | null)?.statusCode ?? 500;
+  const message = error instanceof Error ? error.message : '';
+  if (status === 413) return { status, code: 'TOO_LARGE', message };
+  if (status === 415) return { status, code: 'UNSUPPORTED_MEDIA_TYPE', message };
+  if (status >= 400 && status < 500) return { status, code: 'BAD_USER_INPUT', message };
+  return {
+    status: 500,
+    code: 'INTERNAL_SERVER_ERROR',
+    message: 'The service failed to answer this; its log tells why, under the x-request-id of this response.',
+  };
+}
+
+function prepare(error: unknown, request: FastifyRequest, reply: FastifyReply): Answer {
+  const answer = answerTo(error);
+  if (answer.status >= 500) request.log.error({ err: error }, 'the request failed');
+  if (answer.status === 401) void reply.header('www-authenticate', 'Bearer realm="palate"');
+  void reply.code(answer.status);
+  return answer;
+}
+
+/** The error handler of plain routes. */
+export function answerPlainError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status: _, ...told } = prepare(error, request, reply);
+  return reply.send({ error: told });
+}
+
+/** The error handler of /graphql, for what fails before GraphQL begins. */
+export function answerGraphqlError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { code, message } = prepare(error, request, reply);
+  return reply.send({ errors: [{ message, extensions: { code } }] });
+}

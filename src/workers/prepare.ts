@@ -1,0 +1,26 @@
+/**
+ * Brings the profiles of a tenant's users up to their newest feedback, so that a reader seldom has to. It does what a
+ * reader does (src/domain/similarity.ts), some users at a time.
+ */
+import { activeModel } from '../domain/models.ts';
+import type { Platform } from '../domain/platform.ts';
+import { refreshProfiles, staleUsers } from '../domain/similarity.ts';
+import type { Queue } from '../queue/queue.ts';
+
+/** Users a round: between rounds the others' work gets its turn at the model. */
+const USERS_AT_ONCE = 250;
+
+/** Begins to do `profiles` jobs. */
+export function prepareProfilesOn(queue: Queue, platform: Platform): Promise<void> {
+  return queue.work('profiles', {}, () => prepareProfiles(platform));
+}
+
+/** Refreshes every stale profile of the tenant of the session. */
+export async function prepareProfiles(platform: Platform): Promise<void> {
+  const model = await activeModel(platform);
+  const stale = await staleUsers(platform, model, Number.POSITIVE_INFINITY);
+  for (let start = 0; start < stale.length; start += USERS_AT_ONCE) {
+    await refreshProfiles(platform, model, stale.slice(start, start + USERS_AT_ONCE));
+    await new Promise(setImmediate);
+  }
+}
