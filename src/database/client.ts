@@ -4,35 +4,31 @@
  */
 import pg from 'pg';
 import { PalateError } from '../errors.ts';
-import { PrismaClient } from './generated/client.ts';
+import { type Prisma, PrismaClient } from './generated/client.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import { prepareServiceRole, serviceUrl } from './serviceRole.ts';
 import { currentTenant, tenantAdapter, withTenant } from './tenantAdapter.ts';
 
 export { Prisma } from './generated/client.ts';
-export type * from './generated/client.ts';
 export { currentTenant, withTenant };
 
-/** What queries are made on: the client, or a transaction of it. */
-export type Queries = Omit<PrismaClient, '$connect' | '$disconnect' | '$on' | '$transaction' | '$extends'>;
+/**
+ * Prisma's client. Every query needs a surrounding `withTenant`, and each outside `$transaction` is a transaction of
+ * its own; what is thrown within `$transaction` undoes it.
+ */
+export type Database = PrismaClient;
 
-export interface Database {
-  /** Each query in a transaction of its own. Only within `withTenant`. */
-  readonly queries: Queries;
-  /** All queries of `work` in one transaction; what it throws undoes them. Only within `withTenant`. */
-  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
-  /** Resolves where the database answers. */
-  ping(): Promise<void>;
-  close(): Promise<void>;
-}
+/** What queries can be made on: the database, or a transaction of it. */
+export type Queries = Prisma.TransactionClient;
 
 /** A transaction that takes longer holds rows that others wait for; 500 judgements take some 50 ms. */
 const TRANSACTION_TIMEOUT_MS = 30_000;
-/** How long a request waits for a free connection before it is told that the service is overloaded. */
+/** How long a request waits for a free connection before it fails. */
 const CONNECTION_WAIT_MS = 10_000;
 
 /**
- * Connects as the service's role. `url` is that of `prepareDatabase`.
+ * Connects as the service's role; `$disconnect` closes every connection.
+ * @param url what `prepareDatabase` returned
  * @param connections the most connections held at once
  */
 export function openDatabase(url: string, connections = 10): Database {
@@ -42,25 +38,18 @@ export function openDatabase(url: string, connections = 10): Database {
     connectionTimeoutMillis: CONNECTION_WAIT_MS,
     application_name: 'palate',
   });
-  pool.on('error', () => {}); // an idle connection that broke is replaced; a query on it fails by itself
-  const client = new PrismaClient({
+  return new PrismaClient({
     adapter: tenantAdapter(pool),
     transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: CONNECTION_WAIT_MS },
   });
-  return {
-    queries: client,
-    async transaction(work) {
-      currentTenant();
-      return client.$transaction((queries) => work(queries));
-    },
-    async ping() {
-      await pool.query('SELECT 1');
-    },
-    async close() {
-      await client.$disconnect();
-      await pool.end();
-    },
-  };
+}
+
+/** A tenant that never was: what asks for nobody's rows asks for this one's. */
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+/** Resolves where the database answers queries. */
+export async function ping(database: Database): Promise<void> {
+  await withTenant(NOBODY, () => database.$queryRaw`SELECT 1`);
 }
 
 /**

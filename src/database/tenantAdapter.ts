@@ -41,7 +41,11 @@ export function currentTenant(): string {
 
 /** What Prisma is given to connect with. */
 export function tenantAdapter(pool: pg.Pool): SqlDriverAdapterFactory {
-  const inner = new PrismaPg(pool, { statementNameGenerator: statementName });
+  const inner = new PrismaPg(pool, {
+    statementNameGenerator: statementName,
+    disposeExternalPool: true,
+    onPoolError: () => {}, // an idle connection that broke is replaced; a query on it fails by itself
+  });
   return {
     provider: inner.provider,
     adapterName: inner.adapterName,

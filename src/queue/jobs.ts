@@ -1,0 +1,35 @@
+/**
+ * The kinds of work that wait in the queue, what each carries, and how it is tried again. A job carries ids and
+ * nothing else: whoever does it reads the rows under its tenant's policy.
+ */
+import type { Queue } from 'pg-boss';
+
+export interface JobData {
+  /** Make the embeddings and item vectors of these images, at most {@link ENCODE_AT_ONCE}. */
+  encode: { readonly tenantId: string; readonly imageIds: readonly string[] };
+  /** Bring the profiles of the tenant's users up to their newest feedback. */
+  profiles: { readonly tenantId: string };
+}
+
+export type JobName = keyof JobData;
+
+/** Images a job: some seconds of work for one core, so that a job lost with its process is soon done again. */
+export const ENCODE_AT_ONCE = 32;
+
+/** Tried again after 1, 2, 4, … seconds; a job whose process was killed is taken up by another within this time. */
+const retried = {
+  retryLimit: 5,
+  retryDelay: 1,
+  retryBackoff: true,
+  retryDelayMax: 60,
+  heartbeatSeconds: 10,
+  expireInSeconds: 600,
+  deleteAfterSeconds: 3600,
+} as const;
+
+/** `notify` wakes a waiting worker when the sender's transaction commits. */
+export const QUEUES: Readonly<Record<JobName, Omit<Queue, 'name'>>> = {
+  encode: { ...retried, notify: true },
+  // One at a time for a tenant, any number waiting: each begins after the commit that sent it, so none is missed.
+  profiles: { ...retried, notify: true, policy: 'singleton' },
+};

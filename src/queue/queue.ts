@@ -1,0 +1,129 @@
+/**
+ * Work for later, kept by pg-boss in the same database: a job is sent within the caller's transaction, so it exists
+ * exactly if the rows it is about do. Its tables lie in a schema of their own, outside row-level security, since one
+ * worker serves all tenants (docs/decisions/0004-queue.md). It knows no job's meaning.
+ */
+import { fromPrisma, type JobResult, type JobWithMetadata, PgBoss } from 'pg-boss';
+import pg from 'pg';
+import type { Queries } from '../database/client.ts';
+import { serviceRoleName } from '../database/serviceRole.ts';
+import { withTenant } from '../database/tenantAdapter.ts';
+import { type JobData, type JobName, QUEUES } from './jobs.ts';
+
+/** Does the jobs of one tenant that were fetched together. */
+export type Handler<N extends JobName> = (jobs: readonly Job<N>[], tenantId: string) => Promise<void>;
+
+const SCHEMA = 'pgboss';
+/** For fetching and settling jobs; work itself uses the database's connections. */
+const CONNECTIONS = 4;
+
+/** One job, as its worker gets it. */
+export interface Job<N extends JobName> {
+  readonly data: JobData[N];
+  /** True where the job is not tried again if it fails now. */
+  readonly lastAttempt: boolean;
+}
+
+export interface WorkOptions {
+  /** The most jobs handed over together; 1 if left out. */
+  readonly batchSize?: number;
+  /** How many batches are worked on at a time; 1 if left out. */
+  readonly concurrency?: number;
+}
+
+export interface Queue {
+  /** Puts jobs on the queue if and when the transaction commits; without one, at once. */
+  send<N extends JobName>(queries: Queries, name: N, jobs: readonly JobData[N][]): Promise<void>;
+  /**
+   * Does the jobs of one kind as they come, a batch of one tenant at a time, within its `withTenant`. If `handler`
+   * throws, its jobs are tried again.
+   */
+  work<N extends JobName>(name: N, options: WorkOptions, handler: Handler<N>): Promise<void>;
+  /** Waits for the jobs at hand, at most `seconds` (20 if left out), then lets go; what is left is done elsewhere. */
+  stop(seconds?: number): Promise<void>;
+}
+
+/**
+ * Installs or upgrades pg-boss's tables and the queues, as the owner, and lets the service's role use them. Runs
+ * after `prepareDatabase`.
+ */
+export async function prepareQueue(ownerUrl: string): Promise<void> {
+  const boss = new PgBoss({ connectionString: ownerUrl, schema: SCHEMA, max: 1, supervise: false, schedule: false });
+  boss.on('error', () => {}); // what start() cannot do, it throws
+  await boss.start();
+  for (const [name, options] of Object.entries(QUEUES)) {
+    const { policy, ...changeable } = options;
+    await boss.createQueue(name, options);
+    await boss.updateQueue(name, changeable);
+  }
+  await boss.stop({ graceful: true });
+
+  const owner = new pg.Client({ connectionString: ownerUrl });
+  await owner.connect();
+  const role = pg.escapeIdentifier(serviceRoleName(owner.database ?? ''));
+  await owner.query(`
+    GRANT USAGE ON SCHEMA ${SCHEMA} TO ${role};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${SCHEMA} TO ${role};
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${SCHEMA} TO ${role};`);
+  await owner.end();
+}
+
+/**
+ * Connects to the queue as the service's role.
+ * @param onError told of what goes wrong outside of any caller, such as a lost connection that is being mended
+ */
+export async function openQueue(url: string, onError: (error: Error) => void): Promise<Queue> {
+  const boss = new PgBoss({
+    connectionString: url,
+    schema: SCHEMA,
+    max: CONNECTIONS,
+    application_name: 'palate-queue',
+    migrate: false,
+    createSchema: false,
+    schedule: false,
+    reindex: false, // only the owner may
+    useListenNotify: true,
+  });
+  boss.on('error', onError);
+  await boss.start();
+  return {
+    async send(queries, name, jobs) {
+      if (jobs.length === 0) return;
+      await boss.insert(name, jobs.map((data) => ({ data, singletonKey: data.tenantId })), { db: fromPrisma(queries) });
+    },
+    async work<N extends JobName>(name: N, options: WorkOptions, handler: Handler<N>) {
+      const { batchSize = 1, concurrency = 1 } = options;
+      await boss.work(
+        name,
+        {
+          batchSize,
+          localConcurrency: concurrency,
+          includeMetadata: true,
+          perJobResults: true,
+          pollingIntervalSeconds: 1,
+          notifyPollingIntervalSeconds: 5,
+        },
+        (jobs: JobWithMetadata<JobData[N]>[]) => doByTenant(jobs, handler),
+      );
+    },
+    stop: (seconds = 20) => boss.stop({ graceful: true, timeout: seconds * 1000 }),
+  };
+}
+
+/** One tenant's failure is not another's: each tenant's jobs of a batch succeed or fail together. */
+async function doByTenant<N extends JobName>(
+  batch: readonly JobWithMetadata<JobData[N]>[],
+  handler: Handler<N>,
+): Promise<JobResult[]> {
+  const results: JobResult[] = [];
+  for (const tenantId of new Set(batch.map(({ data }) => data.tenantId))) {
+    const own = batch.filter(({ data }) => data.tenantId === tenantId);
+    const jobs = own.map(({ data, retryCount, retryLimit }) => ({ data, lastAttempt: retryCount >= retryLimit }));
+    const outcome = await withTenant(tenantId, () => handler(jobs, tenantId)).then(
+      () => ({ status: 'completed' as const }),
+      (error: unknown) => ({ status: 'failed' as const, output: { message: String(error) } }),
+    );
+    results.push(...own.map(({ id }) => ({ id, ...outcome })));
+  }
+  return results;
+}
