@@ -48,14 +48,8 @@ export class InputTransform {
           'at least 2 embeddings with at least as many numbers are needed.',
       );
     }
-    const mean = columnMeans(features);
-    const deviation = deviations(features, mean);
-    const standardised = matrix(rows, columns);
-    for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < columns; j++) {
-        standardised.data[i * columns + j] = (features.data[i * columns + j]! - mean[j]!) / deviation[j]!;
-      }
-    }
+    const { mean, deviation } = momentsOf(features);
+    const standardised = standardise(features, { mean, deviation });
     const covariance = gram(transpose(standardised));
     for (let i = 0; i < covariance.data.length; i++) covariance.data[i]! /= rows;
     const { values, vectors } = symmetricEigen(covariance, options.dimensions);
@@ -90,9 +84,16 @@ export function scaleRows(m: Matrix, length = 1): Matrix {
   return m;
 }
 
-/** The standard deviation of each column, plus the floor. */
-function deviations(features: Matrix, mean: Float64Array): Float64Array {
+export interface Moments {
+  readonly mean: Float64Array;
+  /** Standard deviations, each raised by a floor, so that none is 0. */
+  readonly deviation: Float64Array;
+}
+
+/** The mean and deviation of each column. */
+export function momentsOf(features: Matrix): Moments {
   const { rows, columns, data } = features;
+  const mean = columnMeans(features);
   const squares = new Float64Array(columns);
   const grandMean = mean.reduce((sum, value) => sum + value, 0) / columns;
   let grandSquare = 0;
@@ -104,5 +105,17 @@ function deviations(features: Matrix, mean: Float64Array): Float64Array {
     }
   }
   const floor = DEVIATION_FLOOR * Math.sqrt(grandSquare / (rows * columns)) || 1;
-  return squares.map((square) => Math.sqrt(square / rows) + floor);
+  return { mean, deviation: squares.map((square) => Math.sqrt(square / rows) + floor) };
+}
+
+/** (f − mean) / deviation, a new matrix. */
+export function standardise(features: Matrix, { mean, deviation }: Moments): Matrix {
+  const { rows, columns } = features;
+  const result = matrix(rows, columns);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      result.data[i * columns + j] = (features.data[i * columns + j]! - mean[j]!) / deviation[j]!;
+    }
+  }
+  return result;
 }
