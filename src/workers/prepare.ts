@@ -1,10 +1,10 @@
 /**
  * Brings the profiles of a tenant's users up to their newest feedback, so that a reader seldom has to. It does what a
- * reader does (src/domain/similarity.ts), some users at a time.
+ * reader does (src/domain/profiles.ts), some users at a time.
  */
 import { activeModel } from '../domain/models.ts';
 import type { Platform } from '../domain/platform.ts';
-import { refreshProfiles, staleUsers } from '../domain/similarity.ts';
+import { refreshProfiles, staleUsers } from '../domain/profiles.ts';
 import type { Queue } from '../queue/queue.ts';
 
 /** Users a round: between rounds the others' work gets its turn at the model. */
