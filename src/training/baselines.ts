@@ -3,6 +3,7 @@
  * inner products alone, so that a matrix of them, made once, serves every scorer and every person. A history without
  * judgements ties all targets at 0. Knows no model.
  */
+import { PalateError } from '../errors.ts';
 import { cholesky, gram, type Matrix, matrix, solveCholesky, takeRows } from './linearAlgebra.ts';
 import { type HistoryItem, type Task, targetsOf } from './tasks.ts';
 
@@ -64,7 +65,8 @@ export class InnerProducts {
 
   #at(image: number): number {
     const position = this.#position.get(image);
-    if (position === undefined) throw new RangeError(`Image ${image} is not among those the products were made for.`);
+    if (position === undefined)
+      throw new PalateError('INVALID', `Image ${image} is not among those the products were made for.`);
     return position;
   }
 }

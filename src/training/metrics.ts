@@ -2,6 +2,7 @@
  * What is measured and how sure it is: ranking accuracy, calibration, clusters, rank correlation, and intervals.
  * People weigh alike: a measure is taken for each person, then averaged. Knows numbers only.
  */
+import { PalateError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { type Matrix, row } from './linearAlgebra.ts';
 
@@ -57,7 +58,8 @@ export function meanInterval(values: ArrayLike<number>): Interval {
 
 /** The mean of a − b over the same people, with its interval. */
 export function pairedDifference(a: ArrayLike<number>, b: ArrayLike<number>): Interval {
-  if (a.length !== b.length) throw new RangeError(`Paired values need the same people: ${a.length} and ${b.length}.`);
+  if (a.length !== b.length)
+    throw new PalateError('INVALID', `Paired values need the same people: ${a.length} and ${b.length}.`);
   return meanInterval(Float64Array.from(a, (value, i) => value - b[i]!));
 }
 
@@ -87,7 +89,8 @@ export function calibrationError(probabilities: ArrayLike<number>, outcomes: Arr
 
 /** Spearman's rank correlation, ties at their mean rank; NaN where one side is constant. */
 export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) throw new RangeError(`A correlation needs pairs: ${a.length} and ${b.length} values.`);
+  if (a.length !== b.length)
+    throw new PalateError('INVALID', `A correlation needs pairs: ${a.length} and ${b.length} values.`);
   return pearson(ranks(a), ranks(b));
 }
 
@@ -122,7 +125,8 @@ function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 /** Agreement of two partitions, 1 when equal, 0 in expectation by chance (Hubert and Arabie 1985). */
 export function adjustedRandIndex(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) throw new RangeError(`Partitions need the same items: ${a.length} and ${b.length}.`);
+  if (a.length !== b.length)
+    throw new PalateError('INVALID', `Partitions need the same items: ${a.length} and ${b.length}.`);
   const both = new Map<string, number>();
   const first = new Map<number, number>();
   const second = new Map<number, number>();

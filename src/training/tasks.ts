@@ -2,6 +2,7 @@
  * What is learned from and measured on: one person's judgements and targets whose answer is known. A task names
  * pictures by their number in a feature matrix. Knows neither where people come from nor what scores them.
  */
+import { PalateError } from '../errors.ts';
 
 export interface HistoryItem {
   /** Row of the feature matrix. */
@@ -60,7 +61,8 @@ export function packTasks(tasks: readonly Task[], longest: number): TaskBatch {
   });
   const targets = (side: 'liked' | 'disliked') => {
     const counts = new Set(tasks.map((task) => task[side].length));
-    if (counts.size > 1) throw new RangeError(`Tasks of one batch need as many ${side} targets each: ${[...counts]}.`);
+    if (counts.size > 1)
+      throw new PalateError('INVALID', `Tasks of one batch need as many ${side} targets each: ${[...counts]}.`);
     return Int32Array.from(tasks.flatMap((task) => task[side]));
   };
   return { images, sentiments, weights, liked: targets('liked'), disliked: targets('disliked') };
