@@ -60,7 +60,9 @@ export async function prepareDatabase(ownerUrl: string): Promise<string> {
   const url = serviceUrl(ownerUrl);
   const owner = new pg.Client({ connectionString: ownerUrl, application_name: 'palate-migrate' });
   await owner.connect().catch((cause: Error) => {
-    throw new PalateError('NOT_READY', `The database does not answer: ${cause.message}. Check DATABASE_URL.`, { cause });
+    throw new PalateError('NOT_READY', `The database does not answer: ${cause.message}. Check DATABASE_URL.`, {
+      cause,
+    });
   });
   try {
     await migrate(owner, await readMigrations());

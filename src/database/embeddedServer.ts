@@ -11,7 +11,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import pg from 'pg';
 import { PalateError } from '../errors.ts';
 import { serverBinaries } from './serverBinaries.ts';
-import { canEnter, makeOwnFolder, SYSTEM_DIRECTORY, type ServerUser, serverUser } from './serverUser.ts';
+import { canEnter, makeOwnFolder, type ServerUser, SYSTEM_DIRECTORY, serverUser } from './serverUser.ts';
 
 const USER = 'palate';
 const DATABASE = 'palate';
@@ -133,10 +133,7 @@ async function joinRunning(cluster: Cluster): Promise<EmbeddedServer | null> {
 
 async function leave(cluster: Cluster, keeper: pg.Client): Promise<void> {
   const { rows } = await keeper
-    .query<{ last: boolean }>(
-      'SELECT pg_advisory_unlock_shared($1), pg_try_advisory_lock($1) AS last',
-      [IN_USE_LOCK],
-    )
+    .query<{ last: boolean }>('SELECT pg_advisory_unlock_shared($1), pg_try_advisory_lock($1) AS last', [IN_USE_LOCK])
     .catch(() => ({ rows: [] })); // the server is gone already
   await keeper.end().catch(() => {});
   if (rows[0]?.last) await run(cluster, 'pg_ctl', ['stop', '-D', cluster.path, '-m', 'fast', '-w']);
@@ -176,7 +173,11 @@ async function run(cluster: Cluster, program: 'initdb' | 'pg_ctl', args: string[
   const child = spawn(join(cluster.binaries, program), args, {
     cwd: '/',
     stdio: ['ignore', 'ignore', program === 'initdb' ? 'pipe' : 'ignore'],
-    env: { PATH: process.env['PATH'], LC_ALL: 'C', ...(process.env['SYSTEMROOT'] && { SYSTEMROOT: process.env['SYSTEMROOT'] }) },
+    env: {
+      PATH: process.env['PATH'],
+      LC_ALL: 'C',
+      ...(process.env['SYSTEMROOT'] && { SYSTEMROOT: process.env['SYSTEMROOT'] }),
+    },
     ...(cluster.user ?? {}),
   });
   let said = '';
@@ -184,7 +185,8 @@ async function run(cluster: Cluster, program: 'initdb' | 'pg_ctl', args: string[
     said += chunk.toString();
   });
   const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done));
-  if (code !== 0) throw new PalateError('NOT_READY', `${program} ended with ${code} on ${cluster.path}. ${said.trim()}`);
+  if (code !== 0)
+    throw new PalateError('NOT_READY', `${program} ended with ${code} on ${cluster.path}. ${said.trim()}`);
 }
 
 function message(error: unknown): string {

@@ -6,7 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { PalateError } from '../errors.ts';
 
 /** prisma/migrations, which lies two levels above both src/database and dist/database. */

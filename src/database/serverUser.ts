@@ -17,8 +17,7 @@ export type ServerUser = { readonly uid: number; readonly gid: number } | null;
 /** `postgres` where there is one, else `nobody`, which every system has; no user is created. */
 export async function serverUser(): Promise<ServerUser> {
   if (process.getuid?.() !== 0) return null;
-  const id = async (flag: string, name: string) =>
-    Number((await promisify(execFile)('id', [flag, name])).stdout);
+  const id = async (flag: string, name: string) => Number((await promisify(execFile)('id', [flag, name])).stdout);
   for (const name of ['postgres', 'nobody']) {
     const found = await Promise.all([id('-u', name), id('-g', name)]).catch(() => null);
     if (found) return { uid: found[0], gid: found[1] };

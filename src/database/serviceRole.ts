@@ -60,6 +60,7 @@ export async function prepareServiceRole(owner: pg.ClientBase, ownerUrl: string)
 
 function databaseName(url: URL): string {
   const name = decodeURIComponent(url.pathname.slice(1));
-  if (name === '') throw new PalateError('BAD_USER_INPUT', 'DATABASE_URL names no database: end it with one, such as /palate.');
+  if (name === '')
+    throw new PalateError('BAD_USER_INPUT', 'DATABASE_URL names no database: end it with one, such as /palate.');
   return name;
 }

@@ -14,7 +14,7 @@ import type {
   SqlResultSet,
   Transaction,
 } from '@prisma/driver-adapter-utils';
-import pg from 'pg';
+import type pg from 'pg';
 import { PalateError } from '../errors.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -34,7 +34,10 @@ export function withTenant<T>(tenantId: string, work: () => Promise<T>): Promise
 export function currentTenant(): string {
   const tenantId = tenants.getStore();
   if (tenantId === undefined) {
-    throw new PalateError('INTERNAL_SERVER_ERROR', 'A query was made for no tenant: wrap it in withTenant(tenantId, …).');
+    throw new PalateError(
+      'INTERNAL_SERVER_ERROR',
+      'A query was made for no tenant: wrap it in withTenant(tenantId, …).',
+    );
   }
   return tenantId;
 }

@@ -3,8 +3,9 @@
  * exactly if the rows it is about do. Its tables lie in a schema of their own, outside row-level security, since one
  * worker serves all tenants (docs/decisions/0004-queue.md). It knows no job's meaning.
  */
-import { fromPrisma, type JobResult, type JobWithMetadata, PgBoss } from 'pg-boss';
+
 import pg from 'pg';
+import { fromPrisma, type JobResult, type JobWithMetadata, PgBoss } from 'pg-boss';
 import type { Queries } from '../database/client.ts';
 import { serviceRoleName } from '../database/serviceRole.ts';
 import { withTenant } from '../database/tenantAdapter.ts';
@@ -89,7 +90,11 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
   return {
     async send(queries, name, jobs) {
       if (jobs.length === 0) return;
-      await boss.insert(name, jobs.map((data) => ({ data, singletonKey: data.tenantId })), { db: fromPrisma(queries) });
+      await boss.insert(
+        name,
+        jobs.map((data) => ({ data, singletonKey: data.tenantId })),
+        { db: fromPrisma(queries) },
+      );
     },
     async work<N extends JobName>(name: N, options: WorkOptions, handler: Handler<N>) {
       const { batchSize = 1, concurrency = 1 } = options;

@@ -1,0 +1,193 @@
+/**
+ * Images: registering stored pictures, describing them, and finding them. An image that has an owner is seen by that
+ * user and by the tenant's own programs only.
+ */
+import { currentTenant, type Database, Prisma, type Queries } from '../database/client.ts';
+import type { Image, ImageStatus } from '../database/generated/client.ts';
+import { ENCODE_AT_ONCE } from '../queue/jobs.ts';
+import type { Queue } from '../queue/queue.ts';
+import { idOf, newId } from './ids.ts';
+import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
+import { checkText, ItemError, MAX_NAME } from './userErrors.ts';
+import { resolveUsers, type UserRef } from './users.ts';
+
+/** The longest prompt, in characters. */
+export const MAX_PROMPT = 2000;
+/** The longest collection's name, in characters. */
+export const MAX_COLLECTION = 100;
+
+/** One of the two ways to name an image: a global id, or the tenant's own key. */
+export interface ImageRef {
+  readonly id?: string | null | undefined;
+  readonly externalId?: string | null | undefined;
+}
+
+/** What the tenant says of a picture. Of an existing image, what is left out stays and null takes it away. */
+export interface ImageDescription {
+  readonly externalId?: string | null | undefined;
+  readonly prompt?: string | null | undefined;
+  readonly generator?: string | null | undefined;
+  readonly owner?: UserRef | null | undefined;
+  readonly collection?: string | null | undefined;
+}
+
+/** What was read from the bytes of a picture that the store has kept. */
+export interface StoredPicture {
+  /** Hexadecimal. */
+  readonly sha256: string;
+  /** jpeg, png, webp or avif. */
+  readonly format: string;
+  readonly byteLength: number;
+  /** Pixels, upright. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Throws an ItemError that names the field where a text is too long or empty. */
+export function checkDescription(description: ImageDescription): void {
+  checkText('externalId', description.externalId, MAX_NAME, true);
+  checkText('prompt', description.prompt, MAX_PROMPT);
+  checkText('generator', description.generator, MAX_NAME);
+  checkText('collection', description.collection, MAX_COLLECTION, true);
+}
+
+/**
+ * Makes a stored picture an image of the tenant and queues its encoding, in one transaction. The same bytes of the
+ * same owner are the same image: it is answered as it is, its description unchanged.
+ * Throws an ItemError: NOT_FOUND for an unknown owner, CONFLICT for an externalId of another image, and what
+ * `checkDescription` throws.
+ */
+export async function registerImage(
+  platform: { readonly database: Database; readonly queue: Queue },
+  picture: StoredPicture,
+  description: ImageDescription,
+): Promise<{ image: Image; created: boolean }> {
+  checkDescription(description);
+  const tenantId = currentTenant();
+  const { externalId = null, prompt = null, generator = null, collection = null } = description;
+  return platform.database.$transaction(async (transaction) => {
+    const ownerId = description.owner ? await resolveOwner(transaction, description.owner) : null;
+    const same = { sha256: picture.sha256, ownerId };
+    const known = await transaction.image.findFirst({ where: same });
+    if (known) return { image: known, created: false };
+    if (externalId !== null && (await transaction.image.findFirst({ where: { externalId } }))) {
+      throw externalIdTaken(externalId);
+    }
+    // Another request may be registering the same picture or name at this moment: then nothing is inserted here.
+    const image: Image = {
+      ...{ tenantId, id: newId(), ...picture, ownerId },
+      ...{ externalId, prompt: prompt === '' ? null : prompt, generator, collection },
+      ...{ status: 'PENDING', statusReason: null, createdAt: new Date() },
+    };
+    const { count } = await transaction.image.createMany({ data: [image], skipDuplicates: true });
+    if (count === 0) {
+      const theirs = await transaction.image.findFirst({ where: same });
+      if (theirs) return { image: theirs, created: false };
+      throw externalIdTaken(externalId);
+    }
+    await queueEncoding(transaction, platform.queue, [image.id]);
+    return { image, created: true };
+  });
+}
+
+async function resolveOwner(queries: Queries, ref: UserRef): Promise<string> {
+  const [owner] = await resolveUsers(queries, [ref]);
+  if (owner) return owner.id;
+  throw new ItemError(['owner'], 'NOT_FOUND', 'There is no user as owner names one.');
+}
+
+export function externalIdTaken(externalId: string | null): ItemError {
+  return new ItemError(['externalId'], 'CONFLICT', `externalId "${externalId}" is that of another image.`);
+}
+
+/** Puts images on the queue to be encoded, if and when the transaction commits. */
+export async function queueEncoding(transaction: Queries, queue: Queue, imageIds: readonly string[]): Promise<void> {
+  const tenantId = currentTenant();
+  const jobs: { tenantId: string; imageIds: readonly string[] }[] = [];
+  for (let start = 0; start < imageIds.length; start += ENCODE_AT_ONCE) {
+    jobs.push({ tenantId, imageIds: imageIds.slice(start, start + ENCODE_AT_ONCE) });
+  }
+  await queue.send(transaction, 'encode', jobs);
+}
+
+/** Images by id; ids that are none of the tenant's are left out. */
+export async function imagesByIds(queries: Queries, ids: readonly string[]): Promise<Map<string, Image>> {
+  const rows = await queries.image.findMany({ where: { id: { in: [...new Set(ids)] } } });
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Images by the tenant's own keys for them. */
+export async function imagesByExternalIds(
+  queries: Queries,
+  externalIds: readonly string[],
+): Promise<Map<string, Image>> {
+  const rows = await queries.image.findMany({ where: { externalId: { in: [...new Set(externalIds)] } } });
+  return new Map(rows.flatMap((row) => (row.externalId === null ? [] : [[row.externalId, row]])));
+}
+
+/** The images that the references name, in their order, in at most two queries; null for what names none. */
+export async function resolveImages(queries: Queries, refs: readonly ImageRef[]): Promise<(Image | null)[]> {
+  const ids = refs.map(({ id }) => (id ? idOf('Image', id) : null));
+  const wanted = ids.filter((id) => id !== null);
+  const externalIds = refs.flatMap(({ externalId }) => externalId ?? []);
+  const byId = wanted.length > 0 ? await imagesByIds(queries, wanted) : new Map<string, Image>();
+  const byExternalId =
+    externalIds.length > 0 ? await imagesByExternalIds(queries, externalIds) : new Map<string, Image>();
+  return refs.map(({ externalId }, i) => {
+    const id = ids[i];
+    if (id) return byId.get(id) ?? null;
+    return (externalId && byExternalId.get(externalId)) || null;
+  });
+}
+
+/** Whether this user may see the image; null asks for the tenant's own programs, which see all. */
+export function isVisible(image: Image, userId: string | null): boolean {
+  return userId === null || image.ownerId === null || image.ownerId === userId;
+}
+
+export interface ImageFilter {
+  readonly status?: ImageStatus | null | undefined;
+  readonly collection?: string | null | undefined;
+  /** Words of the prompt, as in a search engine: "red fox", `"red fox"`, fox -red, fox or cat. */
+  readonly query?: string | null | undefined;
+  /** Only what this user may see; all of the tenant's, if left out. */
+  readonly visibleTo?: string | null | undefined;
+}
+
+/** The tenant's images, newest first. Throws BAD_USER_INPUT for a bad `first` or cursor. */
+export async function pageImages(queries: Queries, filter: ImageFilter, page: PageArgs): Promise<Page<Image>> {
+  checkFirst(page.first);
+  const [before] = fromCursor(page.after, [UUID_PATTERN]) ?? [];
+  const conditions = before ? [...conditionsOf(filter), Prisma.sql`id < ${before}::uuid`] : conditionsOf(filter);
+  const found = await queries.$queryRaw<{ id: string }[]>`
+    SELECT id FROM images WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${page.first + 1}`;
+  const rows = await imagesByIds(
+    queries,
+    found.map(({ id }) => id),
+  );
+  return toPage(
+    found.flatMap(({ id }) => rows.get(id) ?? []),
+    page,
+    ({ id }) => toCursor(id),
+  );
+}
+
+export async function countImages(queries: Queries, filter: ImageFilter): Promise<number> {
+  const [row] = await queries.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS count FROM images WHERE ${Prisma.join(conditionsOf(filter), ' AND ')}`;
+  return row.count;
+}
+
+function conditionsOf({ status, collection, query, visibleTo }: ImageFilter): Prisma.Sql[] {
+  // Row-level security asks for the tenant too; said here, it lets the planner begin with the tenant's index.
+  const conditions = [Prisma.sql`tenant_id = ${currentTenant()}::uuid`];
+  if (status) conditions.push(Prisma.sql`status = ${status}::image_status`);
+  if (collection) conditions.push(Prisma.sql`collection = ${collection}`);
+  if (visibleTo) conditions.push(Prisma.sql`(owner_id IS NULL OR owner_id = ${visibleTo}::uuid)`);
+  if (query) {
+    conditions.push(
+      Prisma.sql`to_tsvector('simple', prompt) @@ websearch_to_tsquery('simple', ${query.replaceAll('\0', ' ')})`,
+    );
+  }
+  return conditions;
+}

@@ -1,0 +1,224 @@
+/**
+ * Taking judgements in, and taking them back. Of one image the newest judgement of a user stands; an older one that
+ * arrives late is answered with the one that stands and changes nothing. What changed a user's feedback raises its
+ * version and queues the profiles, all in one transaction.
+ */
+import { currentTenant, type Database, type Queries } from '../database/client.ts';
+import type { Feedback, Image, Sentiment, User } from '../database/generated/client.ts';
+import type { Queue } from '../queue/queue.ts';
+import { FEEDBACK_COLUMNS } from './feedback.ts';
+import { once } from './idempotency.ts';
+import { fromGlobalId, newId } from './ids.ts';
+import { type ImageRef, isVisible, resolveImages } from './images.ts';
+import { attempt, checkText, ItemError, tooMany, type UserError } from './userErrors.ts';
+import { lockUsers, raiseFeedbackVersions, resolveUsers, type UserRef } from './users.ts';
+
+/** The greatest weight of a judgement; a plain one weighs 1. */
+export const MAX_WEIGHT = 10;
+/** The longest comment, in characters. */
+export const MAX_COMMENT = 2000;
+/** How far a client's clock may be ahead of ours. */
+const MAX_AHEAD_MS = 5 * 60 * 1000;
+
+/** What feedback is taken in with. */
+export interface FeedbackPlatform {
+  readonly database: Database;
+  readonly queue: Queue;
+  readonly now: () => Date;
+}
+
+export interface FeedbackItem {
+  readonly user: UserRef;
+  readonly image: ImageRef;
+  readonly sentiment: Sentiment;
+  /** Above 0 and at most 10; 1 if left out. */
+  readonly weight?: number | null | undefined;
+  readonly comment?: string | null | undefined;
+  /** Now, if left out; at most five minutes ahead. */
+  readonly judgedAt?: Date | null | undefined;
+}
+
+export interface FeedbackInput {
+  readonly items: readonly FeedbackItem[];
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+export interface FeedbackAnswer {
+  /** As many places as the items: the judgement that stands, or null where `userErrors` names the item. */
+  readonly feedback: (Feedback | null)[];
+  readonly userErrors: UserError[];
+}
+
+/** Takes in up to 500 judgements; those that are wrong keep none of the others out. */
+export async function submitFeedback(platform: FeedbackPlatform, input: FeedbackInput): Promise<FeedbackAnswer> {
+  const { items, idempotencyKey } = input;
+  const refused = (error: UserError) => ({ feedback: items.map(() => null), userErrors: [error] });
+  const many = tooMany('items', items);
+  if (many) return refused(many);
+  const now = platform.now();
+  const work = (transaction: Queries) => () => takeFeedback(transaction, platform.queue, items, now);
+  try {
+    return await platform.database.$transaction(async (transaction) => {
+      if (idempotencyKey === null || idempotencyKey === undefined) return work(transaction)();
+      const request = { operation: 'submitFeedback', key: idempotencyKey, request: items };
+      return revive(await once(transaction, request, now, work(transaction)));
+    });
+  } catch (error) {
+    if (error instanceof ItemError) return refused(error.toUserError());
+    throw error;
+  }
+}
+
+/** An answer that was kept as JSON has its instants as text. */
+function revive({ feedback, userErrors }: FeedbackAnswer): FeedbackAnswer {
+  const dates = (row: Feedback) => ({ ...row, judgedAt: new Date(row.judgedAt), createdAt: new Date(row.createdAt) });
+  return { feedback: feedback.map((row) => row && dates(row)), userErrors };
+}
+
+/** One right item, its references resolved. */
+interface Judgement {
+  readonly userId: string;
+  readonly imageId: string;
+  readonly sentiment: Sentiment;
+  readonly weight: number;
+  readonly comment: string | null;
+  readonly judgedAt: Date;
+}
+
+async function takeFeedback(
+  transaction: Queries,
+  queue: Queue,
+  items: readonly FeedbackItem[],
+  now: Date,
+): Promise<FeedbackAnswer> {
+  const users = await resolveUsers(
+    transaction,
+    items.map(({ user }) => user),
+  );
+  const images = await resolveImages(
+    transaction,
+    items.map(({ image }) => image),
+  );
+  const userErrors: UserError[] = [];
+  const judgements = items.map((item, i) =>
+    attempt(userErrors, ['items', String(i)], () => toJudgement(item, users[i] ?? null, images[i] ?? null, now)),
+  );
+  const standing = await write(transaction, newestOfEach(judgements.filter((judgement) => judgement !== null)));
+  if (standing.changedUsers.length > 0) {
+    await raiseFeedbackVersions(transaction, standing.changedUsers);
+    await queue.send(transaction, 'profiles', [{ tenantId: currentTenant() }]);
+  }
+  const feedback = judgements.map((judgement) => (judgement && standing.rows.get(placeOf(judgement))) ?? null);
+  return { feedback, userErrors };
+}
+
+function toJudgement(item: FeedbackItem, user: User | null, image: Image | null, now: Date): Judgement {
+  if (!user) throw new ItemError(['user'], 'NOT_FOUND', 'There is no user as user names one.');
+  if (!image || !isVisible(image, user.id)) {
+    throw new ItemError(['image'], 'NOT_FOUND', 'There is no image as image names one.');
+  }
+  const weight = item.weight ?? 1;
+  if (!(weight > 0 && weight <= MAX_WEIGHT)) {
+    throw new ItemError(['weight'], 'INVALID', `weight is ${weight}; it must be above 0 and at most ${MAX_WEIGHT}.`);
+  }
+  checkText('comment', item.comment, MAX_COMMENT);
+  const judgedAt = item.judgedAt ?? now;
+  checkJudgedAt(judgedAt, now);
+  return {
+    ...{ userId: user.id, imageId: image.id, sentiment: item.sentiment },
+    ...{ weight, comment: item.comment ?? null, judgedAt },
+  };
+}
+
+/** Throws an ItemError, INVALID, for an instant that is more than five minutes ahead, or before 1970. */
+export function checkJudgedAt(judgedAt: Date, now: Date): void {
+  if (judgedAt.getTime() >= 0 && judgedAt.getTime() <= now.getTime() + MAX_AHEAD_MS) return;
+  const shown = Number.isNaN(judgedAt.getTime()) ? 'no instant' : judgedAt.toISOString();
+  throw new ItemError(
+    ['judgedAt'],
+    'INVALID',
+    `judgedAt is ${shown}; it must be after 1970 and at most five minutes ahead of the service's clock, which reads ${now.toISOString()}.`,
+  );
+}
+
+const placeOf = ({ userId, imageId }: { userId: string; imageId: string }) => `${userId} ${imageId}`;
+
+/** Of judgements of one image by one user the newest; of equally new ones, the later in the list. */
+function newestOfEach(judgements: readonly Judgement[]): Judgement[] {
+  const newest = new Map<string, Judgement>();
+  for (const judgement of judgements) {
+    const other = newest.get(placeOf(judgement));
+    if (!other || judgement.judgedAt >= other.judgedAt) newest.set(placeOf(judgement), judgement);
+  }
+  return [...newest.values()];
+}
+
+/** Writes what is newer than what stands; answers all that stands now, and whose feedback has changed. */
+async function write(
+  transaction: Queries,
+  judgements: readonly Judgement[],
+): Promise<{ rows: Map<string, Feedback>; changedUsers: string[] }> {
+  const column = <K extends keyof Judgement>(name: K) => judgements.map((judgement) => judgement[name]);
+  const userIds = column('userId');
+  const imageIds = column('imageId');
+  await lockUsers(transaction, userIds);
+  const changed = await transaction.$queryRaw<{ userId: string }[]>`
+    INSERT INTO feedback (tenant_id, id, user_id, image_id, sentiment, weight, comment, judged_at)
+    SELECT ${currentTenant()}::uuid, item.* FROM unnest(
+      ${judgements.map(newId)}::uuid[], ${userIds}::uuid[], ${imageIds}::uuid[], ${column('sentiment')}::sentiment[],
+      ${column('weight')}::float8[], ${column('comment')}::text[],
+      ${column('judgedAt').map((instant) => instant.toISOString())}::timestamptz[]
+    ) AS item
+    ON CONFLICT (tenant_id, user_id, image_id) DO UPDATE SET
+      sentiment = EXCLUDED.sentiment, weight = EXCLUDED.weight, comment = EXCLUDED.comment,
+      judged_at = EXCLUDED.judged_at
+    WHERE feedback.judged_at <= EXCLUDED.judged_at
+    RETURNING user_id AS "userId"`;
+  const rows = await transaction.$queryRaw<Feedback[]>`
+    SELECT ${FEEDBACK_COLUMNS}
+    FROM unnest(${userIds}::uuid[], ${imageIds}::uuid[]) AS wanted (user_id, image_id)
+    JOIN feedback ON feedback.tenant_id = ${currentTenant()}::uuid
+      AND feedback.user_id = wanted.user_id AND feedback.image_id = wanted.image_id`;
+  return {
+    rows: new Map(rows.map((row) => [placeOf(row), row])),
+    changedUsers: [...new Set(changed.map(({ userId }) => userId))],
+  };
+}
+
+/** Takes back feedback or comparisons, at most 500, by global id. An id given twice is taken back once. */
+export async function retractFeedback(
+  platform: FeedbackPlatform,
+  ids: readonly string[],
+): Promise<{ retractedIds: string[]; userErrors: UserError[] }> {
+  const many = tooMany('ids', ids);
+  if (many) return { retractedIds: [], userErrors: [many] };
+  const named = (type: string) => ids.map(fromGlobalId).flatMap((found) => (found?.type === type ? [found.id] : []));
+  return platform.database.$transaction(async (transaction) => {
+    const feedback = await deleteFeedback(transaction, named('Feedback'));
+    const comparisons = await transaction.$queryRaw<{ id: string }[]>`
+      DELETE FROM comparisons WHERE id = ANY(${named('Comparison')}::uuid[]) RETURNING id`;
+    if (feedback.length > 0) await platform.queue.send(transaction, 'profiles', [{ tenantId: currentTenant() }]);
+
+    const gone = new Set([...feedback, ...comparisons].map(({ id }) => id));
+    const isGone = (globalId: string) => gone.has(fromGlobalId(globalId)?.id ?? '');
+    const userErrors = ids.flatMap((globalId, i): UserError[] => {
+      if (isGone(globalId)) return [];
+      const message = 'There is no feedback and no comparison with this id.';
+      return [{ field: ['ids', String(i)], code: 'NOT_FOUND', message }];
+    });
+    return { retractedIds: [...new Set(ids.filter(isGone))], userErrors };
+  });
+}
+
+async function deleteFeedback(transaction: Queries, ids: readonly string[]): Promise<{ id: string }[]> {
+  const rows = await transaction.feedback.findMany({ where: { id: { in: [...ids] } }, select: { userId: true } });
+  const userIds = rows.map(({ userId }) => userId);
+  await lockUsers(transaction, userIds);
+  const deleted = await transaction.$queryRaw<{ id: string; userId: string }[]>`
+    DELETE FROM feedback WHERE id = ANY(${ids}::uuid[]) RETURNING id, user_id AS "userId"`;
+  await raiseFeedbackVersions(
+    transaction,
+    deleted.map(({ userId }) => userId),
+  );
+  return deleted;
+}
