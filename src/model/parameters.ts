@@ -90,7 +90,7 @@ function metricSpecs(prefix: string, prototypeGain: number): ParameterSpec[] {
   return [
     coefficient(`${prefix}kernelGain`, 0),
     coefficient(`${prefix}prototypeGain`, prototypeGain),
-    coefficient(`${prefix}logSharpness`, Math.log(6)),
+    coefficient(`${prefix}logSharpness`, Math.log(12)),
     coefficient(`${prefix}restSimilarity`, 0),
     coefficient(`${prefix}logPseudoCount`, 0),
   ];

@@ -1,0 +1,308 @@
+/**
+ * Version 0: fits the frozen steps in closed form, starts the network as the prototype scorer on them and trains from
+ * there on people simulated over real pictures, in two phases as in the paper. Hands back a model and how it did on
+ * artists, tags and people that it never met. Knows no file and no database.
+ */
+import { likeRateLogit } from '../inference/calibration.ts';
+import { type ItemVector, PreferenceModel } from '../inference/preferenceModel.ts';
+import { type Architecture, BASE_ARCHITECTURE } from '../model/architecture.ts';
+import { encodeWeights, type ModelArtifact, sha256Of } from '../model/artifact.ts';
+import type { InputTransformWeights } from '../model/graphs.ts';
+import { initialParameters, parameterLayout } from '../model/parameters.ts';
+import type { BatchShape } from '../model/trainingGraph.ts';
+import { Random } from '../random.ts';
+import { Batcher, type PromptedTask } from './batches.ts';
+import { type CalibrationSample, fitCalibration, fitStandardErrors } from './calibrationFit.ts';
+import { Discriminant } from './discriminant.ts';
+import { buildEvaluationSet, evaluate } from './evaluation.ts';
+import { InputTransform } from './inputTransform.ts';
+import { type Matrix, takeRows } from './linearAlgebra.ts';
+import { modelScorer, scoreTasks } from './modelScorer.ts';
+import { type Kind, plantGroups, SimulatedPeople, sampleHistoryCounts } from './people.ts';
+import { imagesOfPart, type Pictures, type Split, splitPictures } from './pictures.ts';
+import { PromptPeople } from './promptPeople.ts';
+import { type Task, withHistory } from './tasks.ts';
+import { type Phase, type StepReport, trainPhase } from './trainer.ts';
+
+export interface BaseModelInput {
+  readonly pictures: Pictures;
+  /** (pictures, image encoder's numbers) */
+  readonly features: Matrix;
+  /** (prompts, text encoder's numbers): prompts as people write them, for the text statistics. */
+  readonly promptEmbeddings: Matrix;
+  readonly encoders: { readonly image: string; readonly text: string };
+  readonly seed: number;
+  /** Steps of the two phases; 0 and 0 gives the closed form. */
+  readonly steps: { readonly network: number; readonly tokens: number };
+  readonly threads?: number;
+  readonly about: Pick<ModelArtifact['manifest'], 'name' | 'description' | 'licence' | 'training'>;
+  onStep?(step: StepReport): void;
+}
+
+export interface BaseModel {
+  readonly artifact: ModelArtifact;
+  readonly split: Split;
+  readonly transform: InputTransform;
+  readonly discriminant: Discriminant;
+}
+
+/** One batch: 64 people, up to 16 + 16 judgements, 2 pairs each. */
+export const BATCH: BatchShape = { users: 64, judgements: 32, pairs: 2 };
+const LONGEST_SIDE = 16;
+/** Planted groups that training draws people from: many, so that what is learned is telling groups, not these ones. */
+const TRAINING_GROUPS = 24;
+
+/** A training task is of one of these kinds, each as often as it stands here. */
+const KINDS: readonly (Kind | 'prompts')[] = (
+  [
+    ['tags', 6],
+    ['artists', 4],
+    ['direction', 2],
+    ['mixture', 2],
+    ['group', 4],
+    ['prompts', 2],
+  ] as const
+).flatMap(([kind, times]) => Array(times).fill(kind));
+/** Share of histories' like–dislike pairs that are exchanged, at most: people do not always judge as they would. */
+const MOST_NOISE = 0.15;
+
+const isToken = (name: string): boolean => /^(tokens|tokenPath\.|probe$)|\.token(Keys|Values)$/.test(name);
+const isCoefficient = (name: string): boolean => /^metricPath\.|^tokenPath\.gain$/.test(name);
+
+/** A parameter's share of the learning rate. The metric has a good start; a coefficient has far to go. */
+function rate(name: string): number {
+  if (name.startsWith('prior.')) return 0;
+  if (name.startsWith('metric.')) return 0.3;
+  return isCoefficient(name) ? 3 : 1;
+}
+
+/** Phase 1 trains the network, with the tokens silent; phase 2 network and tokens together. */
+export function phases({ network, tokens }: BaseModelInput['steps']): Phase[] {
+  return [
+    {
+      name: 'network',
+      steps: network,
+      learningRate: 1e-3,
+      losses: { base: 1, contrastive: 1, token: 0, information: 0 },
+      rate: (name) => (isToken(name) ? 0 : rate(name)),
+      patience: 8,
+    },
+    {
+      name: 'network and tokens',
+      steps: tokens,
+      learningRate: 1e-3,
+      losses: { base: 1, contrastive: 1, token: 1, information: 1 },
+      rate: (name) => (isToken(name) ? rate(name) : 0.3 * rate(name)),
+      patience: 100,
+    },
+  ];
+}
+
+/** The closed form: transforms, discriminant, and the network that starts as the prototype scorer on them. */
+export function closedForm(input: BaseModelInput, architecture: Architecture = BASE_ARCHITECTURE): BaseModel {
+  const { pictures, features, promptEmbeddings, seed } = input;
+  const split = splitPictures(pictures, seed);
+  const trainImages = imagesOfPart(pictures, split, 'train');
+  const { imageInputs, textInputs, imageMetric, textMetric } = architecture;
+  const transform = InputTransform.fit(takeRows(features, trainImages), {
+    dimensions: imageInputs,
+    scale: Math.sqrt(imageInputs),
+  });
+  const textTransform = InputTransform.fit(promptEmbeddings, { dimensions: textInputs, scale: Math.sqrt(textInputs) });
+  const classes = Int32Array.from(trainImages, (image) => pictures.artistOf[image]!);
+  const z = transform.apply(takeRows(features, trainImages));
+  const discriminant = Discriminant.fit(z, classes, { dimensions: imageMetric, shrinkage: 0.3 });
+
+  const parameters = initialParameters(architecture, new Random(seed).split('parameters'));
+  const layout = parameterLayout(architecture);
+  const metric = layout.range('metric.image').start; // (imageInputs, imageMetric)
+  const { weights } = discriminant; // (imageMetric, imageInputs)
+  for (let out = 0; out < imageMetric; out++) {
+    for (let i = 0; i < imageInputs; i++) {
+      parameters[metric + i * imageMetric + out] = weights.data[out * imageInputs + i]!;
+    }
+  }
+  parameters.set(discriminant.bias, layout.range('metric.imageBias').start);
+  // Prompts have no classes to tell apart: their metric starts as their leading components.
+  const text = layout.range('metric.text');
+  parameters.fill(0, text.start, text.end);
+  for (let i = 0; i < textMetric; i++) parameters[text.start + i * textMetric + i] = 1;
+
+  const transforms = { image: transformWeights(transform), text: transformWeights(textTransform) };
+  const uncalibrated = {
+    temperature: 1,
+    offset: 0,
+    likeRateWeight: 0,
+    standardErrors: [{ judgements: 0, logit: 1 }],
+  };
+  const manifest: ModelArtifact['manifest'] = {
+    format: 'palate-model-1',
+    ...input.about,
+    weights: { file: 'weights.bin', sha256: '', bytes: 1 },
+    architecture,
+    encoders: input.encoders,
+    inputTransforms: {
+      image: { inputs: features.columns, scale: transform.scale },
+      text: { inputs: promptEmbeddings.columns, scale: textTransform.scale },
+    },
+    calibration: uncalibrated,
+  };
+  return { artifact: seal({ manifest, parameters, transforms }), split, transform, discriminant };
+}
+
+/** Trains from the closed form. The same input gives the same model on one thread. */
+export async function trainBaseModel(input: BaseModelInput): Promise<BaseModel> {
+  const start = closedForm(input);
+  const { pictures, features, seed } = input;
+  const { split, transform } = start;
+  const random = new Random(seed).split('training');
+  const z = transform.apply(features);
+  const prompts = applyText(start.artifact, input.promptEmbeddings);
+  const groups = plantGroups(random.split('groups'), TRAINING_GROUPS, z.columns);
+  const people = new SimulatedPeople({ pictures, split, z, groups });
+  const promptPeople = new PromptPeople(people, prompts);
+  const batcher = new Batcher(start.artifact.manifest.architecture, BATCH, { images: z, prompts }, seed);
+  const tasks = random.split('tasks');
+  const nextBatch = () =>
+    batcher.feeds(
+      Array.from({ length: BATCH.users }, () => sampleTrainingTask(people, promptPeople, tasks)),
+      tasks,
+    );
+  const validation = validationTasks(people, random.split('validation'));
+  const measure = async (parameters: Float32Array) => {
+    const model = await PreferenceModel.open({ ...start.artifact, parameters });
+    const outcomes = await evaluate(validation, [modelScorer('model', model, await itemVectorsOf(model, features))]);
+    await model.close();
+    return mean(outcomes.map(({ pairwise }) => mean(pairwise)));
+  };
+
+  let parameters = start.artifact.parameters;
+  for (const phase of phases(input.steps)) {
+    const trained = await trainPhase(parameters, phase, {
+      architecture: start.artifact.manifest.architecture,
+      shape: BATCH,
+      threads: input.threads ?? 1,
+      measureEvery: 100,
+      nextBatch,
+      measure,
+      ...(input.onStep ? { onStep: input.onStep } : {}),
+    });
+    parameters = trained.weights;
+  }
+  const trained = seal({ ...start.artifact, parameters });
+  const calibration = await calibrate(trained, features, people, random.split('calibration'));
+  return { ...start, artifact: { ...trained, manifest: { ...trained.manifest, calibration } } };
+}
+
+/** A person of a random kind, with a history of any length, some judgements wrong, some weights other than 1. */
+function sampleTrainingTask(people: SimulatedPeople, promptPeople: PromptPeople, random: Random): PromptedTask {
+  const counts = sampleHistoryCounts(random, LONGEST_SIDE);
+  const shape = {
+    ...counts,
+    likedTargets: BATCH.pairs,
+    dislikedTargets: BATCH.pairs,
+    flipRate: random.between(0, MOST_NOISE),
+  };
+  const kind = random.pick(KINDS);
+  const task =
+    kind === 'prompts' ? promptPeople.sampleTask(random, shape) : people.sampleTask(random, kind, 'train', shape);
+  return { ...task, history: task.history.map((item) => ({ ...item, weight: sampleWeight(random) })) };
+}
+
+/** Most judgements weigh 1; one in five anything from a quarter to four. */
+const sampleWeight = (random: Random): number => (random.int(5) === 0 ? Math.exp(random.between(-1.4, 1.4)) : 1);
+
+function validationTasks(people: SimulatedPeople, random: Random) {
+  const kinds: Kind[] = ['tags', 'artists', 'mixture'];
+  return buildEvaluationSet(people, random, { part: 'validation', kinds, count: 300, lengths: [1, 4, 8] });
+}
+
+/** Item vectors of all pictures, without prompts. */
+export function itemVectorsOf(model: PreferenceModel, features: Matrix): Promise<ItemVector[]> {
+  const { rows, columns, data } = features;
+  const items = Array.from({ length: rows }, (_, i) => ({
+    image: Float32Array.from(data.subarray(i * columns, (i + 1) * columns)),
+    text: null,
+  }));
+  return model.itemVectors(items);
+}
+
+/** Judgements on each side of the histories that standard errors are measured with. */
+const TWIN_SIDES = [0, 1, 2, 4, 8];
+const CALIBRATION_PEOPLE = 600;
+
+/** Fits calibration on people of validation artists, who like anything from a tenth to nine tenths of what they see. */
+async function calibrate(artifact: ModelArtifact, features: Matrix, people: SimulatedPeople, random: Random) {
+  const model = await PreferenceModel.open(artifact);
+  const vectors = await itemVectorsOf(model, features);
+  const kinds: Kind[] = ['tags', 'artists', 'direction', 'mixture'];
+
+  const rated = Array.from({ length: CALIBRATION_PEOPLE }, (_, i): Task => {
+    const likeRate = random.between(0.1, 0.9);
+    const seen = random.int(17);
+    const likes = Array.from({ length: seen }, () => random.uniform() < likeRate).filter(Boolean).length;
+    const targets = Array.from({ length: 6 }, () => random.uniform() < likeRate).filter(Boolean).length;
+    const shape = {
+      likes,
+      dislikes: seen - likes,
+      likedTargets: targets,
+      dislikedTargets: 6 - targets,
+      flipRate: 0.05,
+    };
+    return people.sampleTask(random, kinds[i % kinds.length]!, 'validation', shape);
+  });
+  const samples = (await scoreTasks(model, vectors, rated)).flatMap(({ state, scores }, i): CalibrationSample[] =>
+    scores.map(({ like, dislike }, t) => ({
+      margin: like - dislike,
+      likeRateLogit: likeRateLogit(state),
+      liked: t < rated[i]!.liked.length,
+    })),
+  );
+  const fitted = fitCalibration(samples);
+
+  const side = TWIN_SIDES.at(-1)!;
+  const long = Array.from({ length: CALIBRATION_PEOPLE }, (_, i) => {
+    const shape = { likes: 2 * side, dislikes: 2 * side, likedTargets: 3, dislikedTargets: 3 };
+    return people.sampleTask(random, kinds[i % kinds.length]!, 'validation', shape);
+  });
+  const margins = async (tasks: Task[]) =>
+    (await scoreTasks(model, vectors, tasks)).flatMap(({ scores }) => scores.map((s) => s.like - s.dislike));
+  const second = await margins(long.map((task) => secondHalf(task, side)));
+  const twins = [];
+  for (const length of TWIN_SIDES) {
+    twins.push({ judgements: 2 * length, first: await margins(long.map((task) => withHistory(task, length))), second });
+  }
+  await model.close();
+  return { ...fitted, standardErrors: fitStandardErrors(fitted.temperature, twins) };
+}
+
+/** The task without the newest `count` judgements of each side. */
+function secondHalf(task: Task, count: number): Task {
+  const left = { LIKE: count, DISLIKE: count };
+  return { ...task, history: task.history.filter((item) => left[item.sentiment]-- <= 0) };
+}
+
+/** States the weights' hash and size in the manifest. */
+function seal({ manifest, parameters, transforms }: ModelArtifact): ModelArtifact {
+  const bytes = encodeWeights({ parameters, transforms });
+  const weights = { file: manifest.weights.file, sha256: sha256Of(bytes), bytes: bytes.length };
+  return { manifest: { ...manifest, weights }, parameters, transforms };
+}
+
+function transformWeights({ mean, projection, scale }: InputTransform): InputTransformWeights {
+  return { mean: Float32Array.from(mean), projection: Float32Array.from(projection.data), scale };
+}
+
+/** Prompts after their transform, as the item graph makes them. */
+function applyText({ transforms, manifest }: ModelArtifact, embeddings: Matrix): Matrix {
+  const { mean, projection, scale } = transforms.text;
+  const rows = manifest.architecture.textInputs;
+  const transform = new InputTransform(
+    Float64Array.from(mean),
+    { rows, columns: mean.length, data: Float64Array.from(projection) },
+    scale,
+  );
+  return transform.apply(embeddings);
+}
+
+const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, v) => sum + v, 0) / values.length;

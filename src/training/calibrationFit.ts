@@ -1,0 +1,95 @@
+/**
+ * Fits calibration on people the model did not learn from: temperature, offset and like-rate weight of
+ * P(like) = σ(T s + β + ρ r) by maximum likelihood, and how far a margin still is from what it becomes with many more
+ * judgements. Applied by inference/calibration.ts.
+ */
+import type { Calibration } from '../model/artifact.ts';
+
+/** One target of one person. */
+export interface CalibrationSample {
+  /** s = l⁺ − l⁻. */
+  readonly margin: number;
+  /** r: log odds of the person's shrunken like rate. */
+  readonly likeRateLogit: number;
+  readonly liked: boolean;
+}
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+const MOST_STEPS = 50;
+/** Weight of a standard normal prior on each coefficient: keeps them finite where the samples are separable. */
+const PRIOR_PRECISION = 1e-3;
+
+/** Newton's method on the log likelihood: three coefficients, from (1, 0, 0). */
+export function fitCalibration(
+  samples: readonly CalibrationSample[],
+): Pick<Calibration, 'temperature' | 'offset' | 'likeRateWeight'> {
+  const at: [number, number, number] = [1, 0, 0];
+  for (let step = 0; step < MOST_STEPS; step++) {
+    const gradient = at.map((value) => -PRIOR_PRECISION * value);
+    const hessian = [0, 1, 2].map((i) => [0, 1, 2].map((j) => (i === j ? PRIOR_PRECISION : 0)));
+    for (const { margin, likeRateLogit, liked } of samples) {
+      const x = [margin, 1, likeRateLogit];
+      const p = sigmoid(at[0] * margin + at[1] + at[2] * likeRateLogit);
+      for (let i = 0; i < 3; i++) {
+        gradient[i]! += ((liked ? 1 : 0) - p) * x[i]!;
+        for (let j = 0; j < 3; j++) hessian[i]![j]! += p * (1 - p) * x[i]! * x[j]!;
+      }
+    }
+    const move = solve3(hessian, gradient);
+    for (let i = 0; i < 3; i++) at[i]! += move[i]!;
+    if (Math.hypot(...move) < 1e-9) break;
+  }
+  // A model that orders no better than chance may fit a temperature of 0 or below: the least that keeps its order.
+  return { temperature: Math.max(at[0], 1e-3), offset: at[1], likeRateWeight: at[2] };
+}
+
+/** Gaussian elimination with partial pivoting. */
+function solve3(matrix: number[][], right: number[]): number[] {
+  const rows = matrix.map((row, i) => [...row, right[i]!]);
+  for (let column = 0; column < 3; column++) {
+    const pivot = rows.slice(column).reduce((a, b) => (Math.abs(b[column]!) > Math.abs(a[column]!) ? b : a));
+    rows.splice(rows.indexOf(pivot), 1);
+    rows.splice(column, 0, pivot);
+    for (const row of rows) {
+      if (row === pivot) continue;
+      const factor = row[column]! / pivot[column]!;
+      for (let k = column; k < 4; k++) row[k]! -= factor * pivot[k]!;
+    }
+  }
+  return rows.map((row, i) => row[3]! / row[i]!);
+}
+
+/** Margins of the same targets from two disjoint histories of one person, each of `judgements`. */
+export interface TwinMargins {
+  readonly judgements: number;
+  readonly first: readonly number[];
+  readonly second: readonly number[];
+}
+
+/** The standard error is taken to fall with the square root of the number of judgements beyond the longest measured. */
+const EXTRAPOLATED_TO = 16;
+
+/**
+ * Standard errors of T s by number of judgements. With the longest histories, two disjoint ones differ by √2 standard
+ * errors. A shorter one is held against the longest of the other half, less the latter's own error; with no history the
+ * error is all that the taste, once known, will say.
+ * @param twins by rising number of judgements, of the same people and targets
+ */
+export function fitStandardErrors(temperature: number, twins: readonly TwinMargins[]): Calibration['standardErrors'] {
+  const longest = twins.at(-1)!;
+  const meanSquare = (a: readonly number[], b: readonly number[]) =>
+    a.reduce((sum, value, i) => sum + (temperature * (value - b[i]!)) ** 2, 0) / a.length;
+  const least = meanSquare(longest.first, longest.second) / 2;
+  const errors = twins.map(({ judgements, first }) => ({
+    judgements,
+    logit: Math.sqrt(
+      judgements === longest.judgements ? least : Math.max(least, meanSquare(first, longest.second) - least),
+    ),
+  }));
+  // Measured on few people, a step may fail to fall: an error never rises with more judgements.
+  for (let i = errors.length - 2; i >= 0; i--) {
+    errors[i] = { ...errors[i]!, logit: Math.max(errors[i]!.logit, errors[i + 1]!.logit) };
+  }
+  const far = { judgements: EXTRAPOLATED_TO * longest.judgements, logit: Math.sqrt(least / EXTRAPOLATED_TO) };
+  return [...errors, far];
+}
