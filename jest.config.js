@@ -1,6 +1,8 @@
 /** Tests mirror src/ and use real parts: PostgreSQL, HTTP over loopback, real pictures. */
 export default {
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
+  globalSetup: '<rootDir>/tests/support/startDatabase.mjs',
+  globalTeardown: '<rootDir>/tests/support/stopDatabase.mjs',
   testEnvironment: '<rootDir>/tests/support/environment.cjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

@@ -1,0 +1,91 @@
+/** Keys: what they look like, whom they let in, and in which words they are turned away. */
+import { createApiKey, verifyApiKey } from '../../src/domain/apiKeys.ts';
+import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
+
+let test: TestDatabase;
+let tenant: Awaited<ReturnType<typeof newTenant>>;
+
+beforeAll(async () => {
+  test = await testDatabase();
+  tenant = await newTenant(test.database);
+});
+afterAll(() => test.close());
+
+const make = (key: Parameters<typeof createApiKey>[1]) => tenant.run(() => createApiKey(test.database, key));
+const verify = (key: string) => verifyApiKey(test.database, key, test.now());
+
+describe('an API key', () => {
+  it('names its tenant and lets its bearer in with its role', async () => {
+    const { apiKey, secret } = await make({ name: 'shop', role: 'SERVICE' });
+    expect(secret).toMatch(new RegExp(`^plt_${tenant.id.replaceAll('-', '')}_[A-Za-z0-9_-]{32}$`));
+    expect(await verify(secret)).toEqual({ tenantId: tenant.id, keyId: apiKey.id, name: 'shop', role: 'SERVICE' });
+    expect(await verify(tenant.adminKey)).toMatchObject({ role: 'ADMIN' });
+    expect(await verify(tenant.serviceKey)).toMatchObject({ role: 'SERVICE' });
+  });
+
+  it('is not kept: its row holds its beginning and a hash', async () => {
+    const { apiKey, secret } = await make({ name: 'kept', role: 'ADMIN' });
+    const row = await tenant.run(() => test.database.apiKey.findFirstOrThrow({ where: { id: apiKey.id } }));
+    expect(secret.startsWith(row.prefix)).toBe(true);
+    expect(secret.length - row.prefix.length).toBe(28);
+    expect(row.secretSha256).toHaveLength(32);
+  });
+
+  it.each(['', 'plt_', 'Bearer x', `plt_${'0'.repeat(32)}_short`, `plt_${'g'.repeat(32)}_${'a'.repeat(32)}`])(
+    'that is malformed (%j) is told what one looks like',
+    async (key) => {
+      await expect(verify(key)).rejects.toMatchObject({
+        code: 'UNAUTHENTICATED',
+        message: 'This is no API key: one reads plt_<tenant>_<secret>. Copy it whole.',
+      });
+    },
+  );
+
+  it('of a tenant that never was is refused in the same words as a wrong secret', async () => {
+    const refusal = {
+      code: 'UNAUTHENTICATED',
+      message: 'This API key is not known. Ask an ADMIN of the tenant for another.',
+    };
+    await expect(verify(`plt_${'0'.repeat(32)}_${'a'.repeat(32)}`)).rejects.toMatchObject(refusal);
+    const other = await newTenant(test.database);
+    const secret = tenant.adminKey.slice(-32);
+    await expect(verify(`plt_${tenant.id.replaceAll('-', '')}_${'a'.repeat(32)}`)).rejects.toMatchObject(refusal);
+    await expect(verify(`plt_${other.id.replaceAll('-', '')}_${secret}`)).rejects.toMatchObject(refusal);
+  });
+
+  it('is refused once it has expired or was revoked, and told when', async () => {
+    const expiresAt = new Date(test.time.getTime() + 1000);
+    const { secret, apiKey } = await make({ name: 'short', role: 'SERVICE', expiresAt });
+    await expect(verify(secret)).resolves.toBeDefined();
+    await expect(verifyApiKey(test.database, secret, expiresAt)).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: `The API key "short" expired at ${expiresAt.toISOString()}.`,
+    });
+    await tenant.run(() =>
+      test.database.apiKey.updateMany({ where: { id: apiKey.id }, data: { revokedAt: test.time } }),
+    );
+    await expect(verify(secret)).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: `The API key "short" was revoked at ${test.time.toISOString()}.`,
+    });
+  });
+
+  it('notes when it was last used, to the minute', async () => {
+    const { secret, apiKey } = await make({ name: 'used', role: 'SERVICE' });
+    const lastUsedAt = async () =>
+      (await tenant.run(() => test.database.apiKey.findFirstOrThrow({ where: { id: apiKey.id } }))).lastUsedAt;
+    const at = (seconds: number) => new Date(test.time.getTime() + seconds * 1000);
+    await verifyApiKey(test.database, secret, at(0));
+    await verifyApiKey(test.database, secret, at(59));
+    expect(await lastUsedAt()).toEqual(at(0));
+    await verifyApiKey(test.database, secret, at(60));
+    expect(await lastUsedAt()).toEqual(at(60));
+  });
+});
+
+describe('a new tenant', () => {
+  it('begins with the base model in service, as version 0', async () => {
+    const models = await tenant.run(() => test.database.model.findMany());
+    expect(models).toMatchObject([{ version: 0, status: 'ACTIVE', sha256: 'a'.repeat(64), tower: 'b'.repeat(64) }]);
+  });
+});
