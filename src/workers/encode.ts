@@ -3,8 +3,9 @@
  * serves the tenant → READY. A picture that cannot be decoded becomes FAILED with its reason. Doing a job twice changes
  * nothing, and an image that was deleted meanwhile is no error. Knows no HTTP.
  */
-import { type Database, Prisma, type Queries } from '../database/client.ts';
+import type { Database, Queries } from '../database/client.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
+import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
 import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
 import type { ImageEncoder, TextEncoder } from '../inference/encoders/index.ts';
@@ -180,36 +181,33 @@ async function keep(
     for (const [id, statusReason] of failures) {
       await rows.image.updateMany({ where: { id, status: 'PENDING' }, data: { status: 'FAILED', statusReason } });
     }
-    if (await renewJudges(rows, ids)) await queue.send(rows, 'profiles', [{ tenantId }]);
+    const judges = await renewJudges(rows, ids);
+    if (judges.length > 0) await queue.send(rows, 'profiles', [{ tenantId }]);
   });
 }
 
 /** Prompts of the images that still exist; none changes before the transaction ends. Index: images_pkey. */
 async function lockImages(rows: Queries, ids: readonly string[]): Promise<Map<string, string | null>> {
-  if (ids.length === 0) return new Map();
   const locked = await rows.$queryRaw<{ id: string; prompt: string | null }[]>`
-    SELECT id, prompt FROM images WHERE id IN (${uuids(ids)}) ORDER BY id FOR NO KEY UPDATE`;
+    SELECT id, prompt FROM images WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
   return new Map(locked.map(({ id, prompt }) => [id, prompt]));
 }
 
 /**
- * A judgement counts from when its image is READY: what is known of those who judged it before is stale. Returns how
- * many they are; their rows are locked in order, so that two workers never wait for each other.
- * Index: feedback_tenant_id_image_id_idx.
+ * A judgement counts from when its image is READY: what is known of those who judged it before is stale. Returns who
+ * they are. Index: feedback_tenant_id_image_id_idx.
  */
-async function renewJudges(rows: Queries, ids: readonly string[]): Promise<number> {
-  if (ids.length === 0) return 0;
-  return rows.$executeRaw`
-    UPDATE users SET feedback_version = feedback_version + 1
-    FROM (
-      SELECT id FROM users
-      WHERE id IN (SELECT user_id FROM feedback WHERE image_id IN (${uuids(ids)}))
-      ORDER BY id FOR NO KEY UPDATE
-    ) AS judges
-    WHERE users.id = judges.id`;
+async function renewJudges(rows: Queries, imageIds: readonly string[]): Promise<string[]> {
+  const judged = await rows.feedback.findMany({
+    where: { imageId: { in: [...imageIds] }, sentiment: { not: 'SKIP' } },
+    select: { userId: true },
+    distinct: ['userId'],
+  });
+  const userIds = judged.map(({ userId }) => userId);
+  await lockUsers(rows, userIds);
+  await raiseFeedbackVersions(rows, userIds);
+  return userIds;
 }
-
-const uuids = (ids: readonly string[]): Prisma.Sql => Prisma.join(ids.map((id) => Prisma.sql`${id}::uuid`));
 
 /** True for what trying again cannot mend. */
 function isLasting(error: unknown): error is PalateError {
@@ -229,4 +227,5 @@ const asKept = (embedding: Float32Array): Float32Array => fromHalfFloats(toHalfF
 const bytesOf = (halves: Uint16Array): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength));
 
+/** Copied, since a row's bytes may begin at an odd address. */
 const halvesOf = (bytes: Uint8Array): Uint16Array => new Uint16Array(Uint8Array.from(bytes).buffer);
