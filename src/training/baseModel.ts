@@ -19,7 +19,7 @@ import { InputTransform } from './inputTransform.ts';
 import { type Matrix, takeRows } from './linearAlgebra.ts';
 import { modelScorer, scoreTasks } from './modelScorer.ts';
 import { type Kind, plantGroups, SimulatedPeople, sampleHistoryCounts } from './people.ts';
-import { imagesOfPart, type Pictures, type Split, splitPictures } from './pictures.ts';
+import { imagesOfPart, type Part, type Pictures, type Split, splitPictures } from './pictures.ts';
 import { PromptPeople } from './promptPeople.ts';
 import { type Task, withHistory } from './tasks.ts';
 import { type Phase, type StepReport, trainPhase } from './trainer.ts';
@@ -229,28 +229,28 @@ export function itemVectorsOf(model: PreferenceModel, features: Matrix): Promise
 
 /** Judgements on each side of the histories that standard errors are measured with. */
 const TWIN_SIDES = [0, 1, 2, 4, 8];
-const CALIBRATION_PEOPLE = 600;
+const CALIBRATION_PEOPLE = 1_000;
+const CALIBRATION_KINDS: readonly Kind[] = ['tags', 'artists', 'direction', 'mixture'];
+const RATED_TARGETS = 6;
 
-/** Fits calibration on people of validation artists, who like anything from a tenth to nine tenths of what they see. */
+/** People who like anything from a tenth to nine tenths of what they see, judged and targets alike. */
+export function ratedTasks(people: SimulatedPeople, part: Part, count: number, random: Random): Task[] {
+  const liked = (seen: number, rate: number) => Array.from({ length: seen }, () => random.uniform() < rate);
+  return Array.from({ length: count }, (_, i) => {
+    const rate = random.between(0.1, 0.9);
+    const seen = random.int(17);
+    const likes = liked(seen, rate).filter(Boolean).length;
+    const likedTargets = liked(RATED_TARGETS, rate).filter(Boolean).length;
+    const shape = { likes, dislikes: seen - likes, likedTargets, dislikedTargets: RATED_TARGETS - likedTargets };
+    return people.sampleTask(random, CALIBRATION_KINDS[i % CALIBRATION_KINDS.length]!, part, shape);
+  });
+}
+
+/** Fits calibration on people of validation artists. */
 async function calibrate(artifact: ModelArtifact, features: Matrix, people: SimulatedPeople, random: Random) {
   const model = await PreferenceModel.open(artifact);
   const vectors = await itemVectorsOf(model, features);
-  const kinds: Kind[] = ['tags', 'artists', 'direction', 'mixture'];
-
-  const rated = Array.from({ length: CALIBRATION_PEOPLE }, (_, i): Task => {
-    const likeRate = random.between(0.1, 0.9);
-    const seen = random.int(17);
-    const likes = Array.from({ length: seen }, () => random.uniform() < likeRate).filter(Boolean).length;
-    const targets = Array.from({ length: 6 }, () => random.uniform() < likeRate).filter(Boolean).length;
-    const shape = {
-      likes,
-      dislikes: seen - likes,
-      likedTargets: targets,
-      dislikedTargets: 6 - targets,
-      flipRate: 0.05,
-    };
-    return people.sampleTask(random, kinds[i % kinds.length]!, 'validation', shape);
-  });
+  const rated = ratedTasks(people, 'validation', CALIBRATION_PEOPLE, random);
   const samples = (await scoreTasks(model, vectors, rated)).flatMap(({ state, scores }, i): CalibrationSample[] =>
     scores.map(({ like, dislike }, t) => ({
       margin: like - dislike,
@@ -263,7 +263,7 @@ async function calibrate(artifact: ModelArtifact, features: Matrix, people: Simu
   const side = TWIN_SIDES.at(-1)!;
   const long = Array.from({ length: CALIBRATION_PEOPLE }, (_, i) => {
     const shape = { likes: 2 * side, dislikes: 2 * side, likedTargets: 3, dislikedTargets: 3 };
-    return people.sampleTask(random, kinds[i % kinds.length]!, 'validation', shape);
+    return people.sampleTask(random, CALIBRATION_KINDS[i % CALIBRATION_KINDS.length]!, 'validation', shape);
   });
   const margins = async (tasks: Task[]) =>
     (await scoreTasks(model, vectors, tasks)).flatMap(({ scores }) => scores.map((s) => s.like - s.dislike));
