@@ -1,6 +1,26 @@
 /** Resolver types from the schema: `npm run generate` writes src/graphql/generated/resolvers.ts. */
 import type { CodegenConfig } from '@graphql-codegen/cli';
 
+const MAPPED = [
+  'User',
+  'Image',
+  'Feedback',
+  'Comparison',
+  'Model',
+  'Tenant',
+  'Viewer',
+  'UserConnection',
+  'ImageConnection',
+  'FeedbackConnection',
+  'Score',
+  'ScoreExplanation',
+  'Influence',
+  'AttentionMap',
+  'TokenAttention',
+  'PreferenceProfile',
+  'SimilarUser',
+];
+
 const config: CodegenConfig = {
   schema: 'src/graphql/schema/*.graphql',
   generates: {
@@ -9,12 +29,11 @@ const config: CodegenConfig = {
       config: {
         contextType: '../context.ts#Context',
         enumsAsTypes: true,
+        immutableTypes: true,
         useTypeImports: true,
         scalars: { DateTime: 'Date', ID: 'string' },
-        // What a type's resolvers receive; each alias keeps the row apart from the type of the same name.
-        mappers: {
-          User: '../sources.ts#UserSource',
-        },
+        // What a type's resolvers receive is named apart from the type, in sources.ts.
+        mappers: Object.fromEntries(MAPPED.map((type) => [type, `../sources.ts#${type}Source`])),
       },
     },
   },

@@ -138,6 +138,14 @@ export const SETTINGS = {
     default: 256_000_000,
     parse: wholeNumber(0, 64_000_000_000),
   }),
+  vectorIndexBytes: setting<number>({
+    variable: 'PALATE_VECTOR_INDEX_BYTES',
+    doc: 'Memory for the vectors that images, and again that people, are compared by; what does not fit is read again.',
+    allowed: range(0, 64_000_000_000),
+    unit: 'bytes',
+    default: 256_000_000,
+    parse: wholeNumber(0, 64_000_000_000),
+  }),
   shutdownSeconds: setting<number>({
     variable: 'PALATE_SHUTDOWN_SECONDS',
     doc: 'How long a stopping service waits for the requests it is answering.',

@@ -49,11 +49,18 @@ interface Asked {
 }
 
 /**
- * Explains scores, in their order. Each answer is an explanation, or the error that keeps this one from being given:
- * NOT_READY where the image has been taken out or is being encoded anew.
+ * Explains scores, in their order; one that is asked for twice is explained once. Each answer is an explanation, or
+ * the error that keeps this one from being given: NOT_READY where the image has been taken out or is being encoded anew.
  */
-export async function explainMany(platform: Platform, asked: readonly Asked[]): Promise<(Explanation | PalateError)[]> {
-  const answers = new Map<Asked, Explanation>();
+export async function explainMany(
+  platform: Platform,
+  requests: readonly Asked[],
+): Promise<(Explanation | PalateError)[]> {
+  const wanted = new Map<Score, boolean>();
+  for (const { score, influences } of requests) wanted.set(score, influences || (wanted.get(score) ?? false));
+  const asked = [...wanted].map(([score, influences]) => ({ score, influences }));
+
+  const answers = new Map<Score, Explanation>();
   for (const ofModel of groups(asked, ({ score }) => score.reading.model.network)) {
     const users = await Promise.all(
       groups(ofModel, ({ score }) => score.reading).map((ofUser) => prepareUser(platform, ofUser)),
@@ -67,13 +74,13 @@ export async function explainMany(platform: Platform, asked: readonly Asked[]): 
       const [whole, ...leftOut] = scored.splice(0, states.length);
       [...targets.keys()].forEach((request, i) => {
         const without = leftOut.map((scores) => scores[i]!);
-        answers.set(request, explain(request, states[0]!, whole![i]!, without));
+        answers.set(request.score, explain(request, states[0]!, whole![i]!, without));
       });
     }
   }
-  return asked.map(
-    (request) =>
-      answers.get(request) ??
+  return requests.map(
+    ({ score }) =>
+      answers.get(score) ??
       new PalateError('NOT_READY', 'This image is being encoded anew or was taken out: ask for the score again.'),
   );
 }

@@ -4,11 +4,9 @@
  */
 import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
-import { fromHalfFloats } from '../halfFloats.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
-import { BASE_ARCHITECTURE } from '../model/architecture.ts';
-import { activeModel, type Networks } from './models.ts';
+import { activeModel, type Networks, type ServingModel } from './models.ts';
 
 /** Vectors read from the database at a time: 5 MB. */
 const READ_AT_ONCE = 10_000;
@@ -16,12 +14,6 @@ const READ_AT_ONCE = 10_000;
 /** Half floats, little-endian, as the database keeps them. */
 export function toItemVector(bytes: Uint8Array): ItemVector {
   return new Uint16Array(Uint8Array.from(bytes).buffer); // copied: a row's bytes may begin at an odd address
-}
-
-/** The image metric of an item vector: unit length, 96 numbers. */
-export function imageMetric(vector: ItemVector): Float32Array {
-  const { width, imageMetric: length } = BASE_ARCHITECTURE;
-  return fromHalfFloats(vector.subarray(width, width + length));
 }
 
 /** Item vectors of these images in one tower, by image id; those that have none are left out. */
@@ -65,10 +57,10 @@ export async function similarImages(
   platform: { database: Database; networks: Networks; imageMetrics: ImageMetrics },
   requests: readonly { imageId: string; ownerId: string | null; first: number }[],
 ): Promise<string[][]> {
-  const { row } = await activeModel(platform);
+  const model = await activeModel(platform);
   const ready = await readyImages(platform.database);
   const ids = ready.map(({ id }) => id);
-  const index = await platform.imageMetrics.holding(platform.database, row.tower, ids);
+  const index = await platform.imageMetrics.holding(platform.database, model, ids);
   const isReady = new Set(ids);
   return requests.map(({ imageId, ownerId, first }) => {
     const metric = isReady.has(imageId) ? index.get(imageId) : undefined;
@@ -92,12 +84,16 @@ export class ImageMetrics {
   }
 
   /** The tenant's index, holding at least those of these images that have an item vector. */
-  async holding(database: Database, tower: string, imageIds: readonly string[]): Promise<NeighbourIndex> {
+  async holding(
+    database: Database,
+    { row: { tower }, network }: ServingModel,
+    imageIds: readonly string[],
+  ): Promise<NeighbourIndex> {
     const key = `${currentTenant()} ${tower}`;
-    const index = this.#indexes.get(key) ?? new NeighbourIndex(BASE_ARCHITECTURE.imageMetric);
+    const index = this.#indexes.get(key) ?? new NeighbourIndex(network.manifest.architecture.imageMetric);
     const missing = imageIds.filter((id) => !index.has(id));
     const vectors = await readItemVectors(database, tower, missing);
-    for (const [id, vector] of vectors) index.set(id, imageMetric(vector));
+    for (const [id, vector] of vectors) index.set(id, network.imageMetric(vector));
     this.#indexes.delete(key); // the cache reckons the size anew only for a new entry
     this.#indexes.set(key, index);
     return index;

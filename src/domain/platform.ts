@@ -1,19 +1,47 @@
 /**
- * What the functions of the domain work with: the database, the networks and the memory they share. One is made when
- * the service starts; commands and workers make theirs the same way.
+ * What the functions of the domain work with: the database, the queue, the pictures, the networks and the memory they
+ * share. One is made when the service starts; commands and workers make theirs the same way.
  */
 import type { Database } from '../database/client.ts';
-import type { ImageMetrics } from './itemVectors.ts';
+import type { PictureLimits } from '../pictures/check.ts';
+import type { PictureStore } from '../pictures/store.ts';
+import type { Queue } from '../queue/queue.ts';
+import { ImageMetrics } from './itemVectors.ts';
 import type { Networks } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
-import type { ProfileIndexes } from './similarity.ts';
-import type { UserStates } from './userStates.ts';
+import { ProfileIndexes } from './similarity.ts';
+import { UserStates } from './userStates.ts';
 
-export interface Platform {
+/** What is opened elsewhere, and closed there. */
+export interface PlatformParts {
   readonly database: Database;
+  readonly queue: Queue;
+  readonly pictures: PictureStore;
+  readonly pictureLimits: PictureLimits;
   readonly networks: Networks;
+  readonly links: PictureLinks;
+  /** The clock: what tests set. */
+  readonly now: () => Date;
+}
+
+export interface Platform extends PlatformParts {
   readonly userStates: UserStates;
   readonly imageMetrics: ImageMetrics;
   readonly profiles: ProfileIndexes;
-  readonly links: PictureLinks;
+}
+
+/** Bounds of the memory shared by all requests, in bytes. */
+export interface MemoryLimits {
+  readonly userStates: number;
+  /** Each of the two: metrics of images, profiles of users. */
+  readonly vectorIndexes: number;
+}
+
+export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Platform {
+  return {
+    ...parts,
+    userStates: new UserStates(memory.userStates),
+    imageMetrics: new ImageMetrics(memory.vectorIndexes),
+    profiles: new ProfileIndexes(memory.vectorIndexes),
+  };
 }

@@ -3,12 +3,13 @@
  * many, the model scores it, and the list is kept for an hour, so that every page is of the model and the feedback of
  * the first.
  */
-import { validate as isUuid, v7 as uuidv7 } from 'uuid';
 import { currentTenant, type Database } from '../database/client.ts';
 import type { RecommendationList } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
+import { newId } from './ids.ts';
 import { readItemVectors, readyImages } from './itemVectors.ts';
 import { activeModel, findModels, type ServingModel } from './models.ts';
+import { fromCursor, type Page, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
 import { bestFirst, type Score, scoreTargets } from './scores.ts';
 import { type JudgementRef, type ReadUser, readUsers } from './userStates.ts';
@@ -29,12 +30,6 @@ export interface RecommendationRequest {
   after: string | null;
 }
 
-export interface RecommendationPage {
-  entries: { score: Score; cursor: string }[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
-}
-
 /**
  * Answers requests in their order: pages, or BAD_USER_INPUT for a cursor that is not of this list or has expired.
  * A user that is none of the tenant's has nothing recommended.
@@ -42,7 +37,7 @@ export interface RecommendationPage {
 export async function recommendMany(
   platform: Platform,
   requests: readonly RecommendationRequest[],
-): Promise<(RecommendationPage | PalateError)[]> {
+): Promise<(Page<Score> | PalateError)[]> {
   const [lists, positions] = await Promise.all([
     makeLists(
       platform,
@@ -54,17 +49,15 @@ export async function recommendMany(
     ),
   ]);
   return requests.map((request) => {
-    const position = positions.get(request);
+    const position = positions.get(request) ?? { list: lists.get(request), start: 0 };
     if (position instanceof PalateError) return position;
-    const { list, start } = position ?? { list: lists.get(request), start: 0 };
-    if (!list) return { entries: [], hasNextPage: false, hasPreviousPage: false };
-    const left = list.scores.flatMap((score, i) =>
-      score && i >= start ? [{ score, cursor: toCursor(list.id, i + 1) }] : [],
-    );
+    const { list, start } = position;
+    const rows = (list?.scores ?? []).flatMap((score, i) => (score && i >= start ? [{ score, position: i + 1 }] : []));
+    const { edges, nodes, pageInfo } = toPage(rows, request, (row) => toCursor(list!.id, String(row.position)));
     return {
-      entries: left.slice(0, request.first),
-      hasNextPage: left.length > request.first,
-      hasPreviousPage: start > 0,
+      edges: edges.map(({ node, cursor }) => ({ node: node.score, cursor })),
+      nodes: nodes.map(({ score }) => score),
+      pageInfo,
     };
   });
 }
@@ -122,10 +115,10 @@ async function makeLists(
   const lists = new Map(
     known.map(({ request }, i) => [
       request,
-      { id: uuidv7(), scores: bestFirst(scores[i]!).slice(0, MAX_RECOMMENDATIONS) },
+      { id: newId(), scores: bestFirst(scores[i]!).slice(0, MAX_RECOMMENDATIONS) },
     ]),
   );
-  await keepLists(database, model, lists);
+  await keepLists(platform, model, lists);
   return lists;
 }
 
@@ -145,33 +138,13 @@ async function judgedImages(database: Database, userIds: readonly string[]): Pro
 async function shortlist(
   platform: Platform,
   model: ServingModel,
-  { reading }: ReadUser,
+  { reading, state }: ReadUser,
   candidates: readonly string[],
 ): Promise<string[]> {
   if (candidates.length <= SHORTLIST) return [...candidates];
   if (reading.judgements.length === 0) return candidates.slice(0, SHORTLIST);
-  const judged = reading.judgements.map(({ imageId }) => imageId);
-  const index = await platform.imageMetrics.holding(platform.database, model.row.tower, [...candidates, ...judged]);
-  const direction = tasteDirection(reading.judgements, index.dimensions, (id) => index.get(id));
-  return index.nearest(direction, SHORTLIST, candidates).map(({ id }) => id);
-}
-
-/** t = μ₊ − μ₋, μ_c = Σ w e / (1 + Σ w): what the metric path begins with (docs/model.md). */
-function tasteDirection(
-  judgements: readonly JudgementRef[],
-  dimensions: number,
-  metricOf: (imageId: string) => Float32Array | undefined,
-): Float32Array {
-  const direction = new Float32Array(dimensions);
-  const total = { LIKE: 1, DISLIKE: 1 };
-  for (const { sentiment, weight } of judgements) total[sentiment] += weight;
-  for (const { imageId, sentiment, weight } of judgements) {
-    const share = ((sentiment === 'LIKE' ? 1 : -1) * weight) / total[sentiment];
-    metricOf(imageId)?.forEach((number, i) => {
-      direction[i]! += share * number;
-    });
-  }
-  return direction;
+  const index = await platform.imageMetrics.holding(platform.database, model, candidates);
+  return index.nearest(state.taste, SHORTLIST, candidates).map(({ id }) => id);
 }
 
 // ---------------------------------------------------------------- kept lists
@@ -185,11 +158,10 @@ interface Packed {
 }
 
 async function keepLists(
-  database: Database,
+  { database, now }: Platform,
   model: ServingModel,
   lists: ReadonlyMap<RecommendationRequest, { id: string; scores: Score[] }>,
 ): Promise<void> {
-  const now = Date.now();
   const data = [...lists].map(([{ userId, collection }, { id, scores }]) => ({
     tenantId: currentTenant(),
     id,
@@ -199,10 +171,10 @@ async function keepLists(
     collection,
     imageIds: scores.map(({ imageId }) => imageId),
     scores: pack(scores),
-    expiresAt: new Date(now + LIST_LIFETIME_MS),
+    expiresAt: new Date(now().getTime() + LIST_LIFETIME_MS),
   }));
   await database.$transaction([
-    database.recommendationList.deleteMany({ where: { expiresAt: { lt: new Date(now) } } }),
+    database.recommendationList.deleteMany({ where: { expiresAt: { lt: now() } } }),
     database.recommendationList.createMany({ data }),
   ]);
 }
@@ -240,25 +212,32 @@ async function readPositions(
   requests: readonly RecommendationRequest[],
 ): Promise<Map<RecommendationRequest, { list: List; start: number } | PalateError>> {
   const { database } = platform;
-  const cursors = requests.map(({ after }) => fromCursor(after!));
-  const ids = cursors.flatMap((cursor) => cursor?.listId ?? []);
+  const cursors = requests.map(({ after }) => readCursor(after));
+  const ids = cursors.flatMap((cursor) => (cursor instanceof PalateError ? [] : cursor.listId));
   const rows = ids.length === 0 ? [] : await database.recommendationList.findMany({ where: { id: { in: ids } } });
-  const models = rows.length === 0 ? [] : await findModels(database, [...new Set(rows.map(({ modelId }) => modelId))]);
-  const images = await database.image.findMany({
-    where: { id: { in: [...new Set(rows.flatMap(({ imageIds }) => imageIds))] } },
-    select: { id: true, ownerId: true },
-  });
+  const [models, images] = await Promise.all([
+    findModels(database, [...new Set(rows.map(({ modelId }) => modelId))]),
+    database.image.findMany({
+      where: { id: { in: [...new Set(rows.flatMap(({ imageIds }) => imageIds))] } },
+      select: { id: true, ownerId: true },
+    }),
+  ]);
   const owners = new Map(images.map(({ id, ownerId }) => [id, ownerId]));
 
   const positions = new Map<RecommendationRequest, { list: List; start: number } | PalateError>();
   for (const [i, request] of requests.entries()) {
-    const cursor = cursors[i];
-    const row = rows.find(({ id }) => id === cursor?.listId);
-    const mine = row?.userId === request.userId && row.collection === request.collection;
-    if (!cursor || (row && !mine)) {
-      positions.set(request, badCursor(request, 'is no cursor of this list'));
-    } else if (!row || row.expiresAt <= new Date()) {
-      positions.set(request, badCursor(request, 'has expired: a list is kept for an hour; begin again without it'));
+    const cursor = cursors[i]!;
+    if (cursor instanceof PalateError) {
+      positions.set(request, cursor);
+      continue;
+    }
+    const row = rows.find(({ id }) => id === cursor.listId);
+    if (row && (row.userId !== request.userId || row.collection !== request.collection)) {
+      const message = `after is "${request.after}", a cursor of another person's or collection's recommendations.`;
+      positions.set(request, new PalateError('BAD_USER_INPUT', message));
+    } else if (!row || row.expiresAt <= platform.now()) {
+      const message = `after is "${request.after}", which has expired: a list is kept for an hour. Begin without it.`;
+      positions.set(request, new PalateError('BAD_USER_INPUT', message));
     } else {
       const model = platform.networks.of(models.find(({ id }) => id === row.modelId)!);
       const gone = (imageId: string) => !isSeenBy(row.userId, owners.get(imageId));
@@ -268,17 +247,16 @@ async function readPositions(
   return positions;
 }
 
-const badCursor = ({ after }: RecommendationRequest, why: string) =>
-  new PalateError('BAD_USER_INPUT', `after "${after}" ${why}.`);
-
 /** Whether a user may see an image: one without an owner, or their own. `undefined` is no image. */
 const isSeenBy = (userId: string, ownerId: string | null | undefined) => ownerId === null || ownerId === userId;
 
-function toCursor(listId: string, position: number): string {
-  return Buffer.from(`${listId}:${position}`).toString('base64url');
-}
-
-function fromCursor(cursor: string): { listId: string; position: number } | null {
-  const [listId, position] = Buffer.from(cursor, 'base64url').toString().split(':');
-  return isUuid(listId) && /^\d{1,4}$/.test(position ?? '') ? { listId: listId!, position: Number(position) } : null;
+/** A cursor is of a list and a position in it. */
+function readCursor(after: string | null): { listId: string; position: number } | PalateError {
+  try {
+    const [listId, position] = fromCursor(after, [UUID_PATTERN, /^\d{1,4}$/])!;
+    return { listId: listId!, position: Number(position) };
+  } catch (error) {
+    if (error instanceof PalateError) return error;
+    throw error;
+  }
 }

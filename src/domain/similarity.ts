@@ -1,34 +1,28 @@
 /**
- * Who has similar taste: profiles, kept up to date with the feedback, and the nearest of them. Similarity is
- * 1 − √(1 − ⟨p, q⟩), one less the Hellinger distance of two users' attention over the preference tokens: it falls as
- * the inner product falls, so the nearest are found by inner product (docs/model.md).
+ * Who has similar taste. Similarity is 1 − √(1 − ⟨p, q⟩), one less the Hellinger distance of two users' attention over
+ * the preference tokens: it rises with the inner product, so the nearest are found by inner product (docs/model.md).
  */
 import { LRUCache } from 'lru-cache';
-import { currentTenant, type Database, Prisma } from '../database/client.ts';
+import { currentTenant, type Database } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import { activeModel, type ServingModel } from './models.ts';
+import { fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
-import { type Reading, readUsers } from './userStates.ts';
+import {
+  type ProfileVersion,
+  profileVersions,
+  readProfiles,
+  refreshProfiles,
+  staleUsers,
+  toFloats,
+} from './profiles.ts';
 
 /** How deep a list of similar users goes. */
 export const MAX_SIMILAR_USERS = 200;
 /** Stale profiles that one reader brings up to date before it answers; the worker does the rest. */
 const REFRESH_ON_READ = 1_000;
-/** Profiles computed and written together. */
-const REFRESH_BATCH = 250;
 /** Profiles read from the database at a time. */
 const READ_AT_ONCE = 10_000;
-
-/** A user's attention over the preference tokens, as kept. */
-export interface Profile {
-  userId: string;
-  model: ServingModel;
-  /** Square roots of the attention, L2-normalised: layers × heads × tokens numbers. */
-  vector: Float32Array;
-  likes: number;
-  dislikes: number;
-  asOf: Date;
-}
 
 export interface SimilarUser {
   userId: string;
@@ -42,71 +36,6 @@ export function similarityOf(product: number): number {
 }
 
 /**
- * The profiles of these users, brought up to date first. A user who has judged nothing that can be used has none, and
- * neither has an id that is none of the tenant's.
- */
-export async function readProfiles(platform: Platform, userIds: readonly string[]): Promise<Map<string, Profile>> {
-  const model = await activeModel(platform);
-  const users = await platform.database.user.findMany({
-    where: { id: { in: [...userIds] } },
-    select: { id: true, feedbackVersion: true, profiles: { where: { modelId: model.row.id } } },
-  });
-  const profiles = new Map<string, Profile>();
-  const stale: string[] = [];
-  for (const { id, feedbackVersion, profiles: kept } of users) {
-    const row = kept[0];
-    if (row && row.feedbackVersion >= feedbackVersion)
-      profiles.set(id, { ...row, model, vector: toFloats(row.vector) });
-    else if (feedbackVersion > 0) stale.push(id);
-  }
-  for (const [id, profile] of await refreshProfiles(platform, model, stale)) profiles.set(id, profile);
-  return profiles;
-}
-
-/** Computes the profiles of these users anew and keeps them: what a reader does with stale ones, and the worker. */
-export async function refreshProfiles(
-  platform: Platform,
-  model: ServingModel,
-  userIds: readonly string[],
-): Promise<Map<string, Profile>> {
-  const profiles = new Map<string, Profile>();
-  for (let start = 0; start < userIds.length; start += REFRESH_BATCH) {
-    const users = await readUsers(platform, model, userIds.slice(start, start + REFRESH_BATCH));
-    const rows = [];
-    for (const { reading, state } of users.values()) {
-      const profile = profileOf(reading, state.profile);
-      if (!profile) continue;
-      profiles.set(profile.userId, profile);
-      const { model: _, vector, ...columns } = profile;
-      const { feedbackVersion } = reading;
-      rows.push({
-        ...columns,
-        tenantId: currentTenant(),
-        modelId: model.row.id,
-        feedbackVersion,
-        vector: toBytes(vector),
-      });
-    }
-    // Two that write the same profile at once leave one of them, and the next reader finds out if it is the older.
-    await platform.database.$transaction([
-      platform.database.profile.deleteMany({ where: { modelId: model.row.id, userId: { in: [...users.keys()] } } }),
-      platform.database.profile.createMany({ data: rows, skipDuplicates: true }),
-    ]);
-  }
-  return profiles;
-}
-
-/** Users of the tenant whose profile is not of their newest feedback, those that have one first. */
-export async function staleUsers(platform: Platform, model: ServingModel, atMost: number): Promise<string[]> {
-  const users = await versions(platform.database, model);
-  return users
-    .filter(({ wanted, kept }) => kept === null || kept < wanted)
-    .sort((a, b) => Number(a.kept === null) - Number(b.kept === null))
-    .slice(0, atMost)
-    .map(({ id }) => id);
-}
-
-/**
  * The nearest users of each of these, nearest first, at most 200, themselves left out. One whose taste is not known
  * has none near, and is near to nobody.
  */
@@ -117,7 +46,7 @@ export async function similarUsers(
   const model = await activeModel(platform);
   await refreshProfiles(platform, model, await staleUsers(platform, model, REFRESH_ON_READ));
   const own = await readProfiles(platform, userIds);
-  const known = (await versions(platform.database, model)).filter(({ kept }) => kept !== null);
+  const known = (await profileVersions(platform.database, model)).filter(({ kept }) => kept !== null);
   const index = await platform.profiles.holding(platform.database, model, known);
   const ids = known.map(({ id }) => id);
   return new Map(
@@ -127,9 +56,15 @@ export async function similarUsers(
         .nearest(vector, MAX_SIMILAR_USERS + 1, ids)
         .filter(({ id }) => id !== userId)
         .slice(0, MAX_SIMILAR_USERS)
-        .map(({ id, product }) => ({ userId: id, similarity: similarityOf(product) })),
+        .map(({ id, product }) => ({ userId: id, similarity: similarityOf(product) }))
+        .sort(nearestFirst),
     ]),
   );
+}
+
+/** The order of a list and of its cursors: products beyond 1 differ where similarities do not. */
+function nearestFirst(a: SimilarUser, b: SimilarUser): number {
+  return b.similarity - a.similarity || (a.userId < b.userId ? -1 : 1);
 }
 
 /** Profile vectors of the tenants and models used lately, read again where they have changed. */
@@ -145,7 +80,7 @@ export class ProfileIndexes {
   }
 
   /** The index of a tenant's profiles, holding at least these in these versions or newer ones. */
-  async holding(database: Database, model: ServingModel, profiles: readonly UserVersion[]): Promise<NeighbourIndex> {
+  async holding(database: Database, model: ServingModel, profiles: readonly ProfileVersion[]): Promise<NeighbourIndex> {
     const { layers, heads, tokens } = model.network;
     const key = `${currentTenant()} ${model.row.id}`;
     const entry = this.#indexes.get(key) ?? { index: new NeighbourIndex(layers * heads * tokens), versions: new Map() };
@@ -166,39 +101,11 @@ export class ProfileIndexes {
   }
 }
 
-interface UserVersion {
-  id: string;
-  /** The user's feedback version. */
-  wanted: number;
-  /** The one that the profile was computed from; null without a profile. */
-  kept: number | null;
-}
-
-/** Everybody of the tenant who ever gave feedback. Indexes: users_pkey, profiles_pkey. */
-function versions(database: Database, { row }: ServingModel): Promise<UserVersion[]> {
-  return database.$queryRaw<UserVersion[]>(Prisma.sql`
-    SELECT u.id, u.feedback_version AS wanted, p.feedback_version AS kept
-    FROM users u
-    LEFT JOIN profiles p ON p.tenant_id = u.tenant_id AND p.model_id = ${row.id}::uuid AND p.user_id = u.id
-    WHERE u.feedback_version > 0`);
-}
-
-/** Square roots of the attention weights, L2-normalised; null without a judgement. */
-function profileOf(reading: Reading, attention: Float32Array | null): Profile | null {
-  const { userId, model, judgements, asOf } = reading;
-  if (!attention || !asOf) return null;
-  const roots = attention.map(Math.sqrt);
-  const length = Math.hypot(...roots);
-  const likes = judgements.filter(({ sentiment }) => sentiment === 'LIKE').length;
-  const vector = roots.map((root) => root / length);
-  return { userId, model, vector, likes, dislikes: judgements.length - likes, asOf };
-}
-
-/** Single floats, little-endian, as the database keeps them. */
-function toBytes(vector: Float32Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
-}
-
-function toFloats(bytes: Uint8Array): Float32Array {
-  return new Float32Array(Uint8Array.from(bytes).buffer); // copied: a row's bytes may begin at an odd address
+/** A page of a list of `similarUsers`. Throws BAD_USER_INPUT for a cursor of another list. */
+export function similarUserPage(list: readonly SimilarUser[], page: PageArgs): Page<SimilarUser> {
+  const place = fromCursor(page.after, [/^[01](\.\d+)?(e-\d+)?$/, UUID_PATTERN]);
+  const [similarity, userId] = [Number(place?.[0]), place?.[1] ?? ''];
+  const isAfter = (user: SimilarUser) =>
+    user.similarity < similarity || (user.similarity === similarity && user.userId > userId);
+  return toPage(place ? list.filter(isAfter) : list, page, (user) => toCursor(String(user.similarity), user.userId));
 }

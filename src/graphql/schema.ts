@@ -26,5 +26,5 @@ export function buildSchema(): GraphQLSchema {
     resolvers,
     resolverValidationOptions: { requireResolversToMatchSchema: 'error' },
   });
-  return enforceAllow<Context>(schema, (context) => context.principal.role);
+  return enforceAllow<Context>(schema, (context) => context.credential.role);
 }

@@ -3,6 +3,7 @@
  * plain routes and GraphQL's own for /graphql. What is no error of ours is logged and masked.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { ItemError } from '../domain/userErrors.ts';
 import { type ErrorCode, PalateError } from '../errors.ts';
 
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
@@ -21,14 +22,20 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   OVERLOADED: 503,
 };
 
-/** An error of a request, with the form field that is at fault where there is one. */
+/** An error of one form field. */
 export class FieldError extends PalateError {
   readonly field: string;
 
-  constructor(field: string, error: PalateError) {
-    super(error.code, error.message, { cause: error });
+  constructor(field: string, code: ErrorCode, message: string) {
+    super(code, message);
     this.field = field;
   }
+}
+
+/** The field that an error is about, where it says. */
+function fieldOf(error: PalateError): string | undefined {
+  if (error instanceof FieldError) return error.field;
+  return error instanceof ItemError ? error.field.join('.') : undefined;
 }
 
 interface Answer {
@@ -42,12 +49,8 @@ interface Answer {
 function answerTo(error: unknown): Answer {
   if (error instanceof PalateError && STATUS[error.code]) {
     const { code, message } = error;
-    return {
-      status: STATUS[code] ?? 500,
-      code,
-      message,
-      ...(error instanceof FieldError ? { field: error.field } : {}),
-    };
+    const field = fieldOf(error);
+    return { status: STATUS[code] ?? 500, code, message, ...(field ? { field } : {}) };
   }
   const status = (error as Partial<FastifyError> | null)?.statusCode ?? 500;
   const message = error instanceof Error ? error.message : '';

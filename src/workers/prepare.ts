@@ -5,14 +5,13 @@
 import { activeModel } from '../domain/models.ts';
 import type { Platform } from '../domain/platform.ts';
 import { refreshProfiles, staleUsers } from '../domain/profiles.ts';
-import type { Queue } from '../queue/queue.ts';
 
 /** Users a round: between rounds the others' work gets its turn at the model. */
 const USERS_AT_ONCE = 250;
 
-/** Begins to do `profiles` jobs. */
-export function prepareProfilesOn(queue: Queue, platform: Platform): Promise<void> {
-  return queue.work('profiles', {}, () => prepareProfiles(platform));
+/** Takes up `profiles` jobs as they come, until the queue stops. */
+export function startPreparing(platform: Platform): Promise<void> {
+  return platform.queue.work('profiles', {}, () => prepareProfiles(platform));
 }
 
 /** Refreshes every stale profile of the tenant of the session. */

@@ -1,0 +1,131 @@
+/**
+ * Profiles: how each user's history attends to the preference tokens, kept a model and brought up to date with the
+ * feedback, by whoever reads one or by the worker, in the same way.
+ */
+import { currentTenant, type Database, Prisma } from '../database/client.ts';
+import type { AttentionMap } from './explanations.ts';
+import { activeModel, type ServingModel } from './models.ts';
+import type { Platform } from './platform.ts';
+import { type Reading, readUsers } from './userStates.ts';
+
+/** Profiles computed and written together. */
+const REFRESH_BATCH = 250;
+
+/** A user's attention over the preference tokens, as kept. */
+export interface Profile {
+  userId: string;
+  model: ServingModel;
+  /** Square roots of the attention, L2-normalised: layers × heads × tokens numbers. */
+  vector: Float32Array;
+  likes: number;
+  dislikes: number;
+  asOf: Date;
+}
+
+/**
+ * The profiles of these users, brought up to date first. A user who has judged nothing that can be used has none, and
+ * neither has an id that is none of the tenant's.
+ */
+export async function readProfiles(platform: Platform, userIds: readonly string[]): Promise<Map<string, Profile>> {
+  const model = await activeModel(platform);
+  const users = await platform.database.user.findMany({
+    where: { id: { in: [...userIds] } },
+    select: { id: true, feedbackVersion: true, profiles: { where: { modelId: model.row.id } } },
+  });
+  const profiles = new Map<string, Profile>();
+  const stale: string[] = [];
+  for (const { id, feedbackVersion, profiles: kept } of users) {
+    const row = kept[0];
+    if (row && row.feedbackVersion >= feedbackVersion)
+      profiles.set(id, { ...row, model, vector: toFloats(row.vector) });
+    else if (feedbackVersion > 0) stale.push(id);
+  }
+  for (const [id, profile] of await refreshProfiles(platform, model, stale)) profiles.set(id, profile);
+  return profiles;
+}
+
+/** Computes the profiles of these users anew and keeps them: what a reader does with stale ones, and the worker. */
+export async function refreshProfiles(
+  platform: Platform,
+  model: ServingModel,
+  userIds: readonly string[],
+): Promise<Map<string, Profile>> {
+  const profiles = new Map<string, Profile>();
+  for (let start = 0; start < userIds.length; start += REFRESH_BATCH) {
+    const users = await readUsers(platform, model, userIds.slice(start, start + REFRESH_BATCH));
+    const rows = [];
+    for (const { reading, state } of users.values()) {
+      const profile = profileOf(reading, state.profile);
+      if (!profile) continue;
+      profiles.set(profile.userId, profile);
+      const { model: _, vector, ...columns } = profile;
+      const { feedbackVersion } = reading;
+      rows.push({
+        ...columns,
+        tenantId: currentTenant(),
+        modelId: model.row.id,
+        feedbackVersion,
+        vector: toBytes(vector),
+      });
+    }
+    // Two that write the same profile at once leave one of them, and the next reader finds out if it is the older.
+    await platform.database.$transaction([
+      platform.database.profile.deleteMany({ where: { modelId: model.row.id, userId: { in: [...users.keys()] } } }),
+      platform.database.profile.createMany({ data: rows, skipDuplicates: true }),
+    ]);
+  }
+  return profiles;
+}
+
+/** Users of the tenant whose profile is not of their newest feedback, those that have one first. */
+export async function staleUsers(platform: Platform, model: ServingModel, atMost: number): Promise<string[]> {
+  const users = await profileVersions(platform.database, model);
+  return users
+    .filter(({ wanted, kept }) => kept === null || kept < wanted)
+    .sort((a, b) => Number(a.kept === null) - Number(b.kept === null))
+    .slice(0, atMost)
+    .map(({ id }) => id);
+}
+
+export interface ProfileVersion {
+  id: string;
+  /** The user's feedback version. */
+  wanted: number;
+  /** The one that the profile was computed from; null without a profile. */
+  kept: number | null;
+}
+
+/** Everybody of the tenant who ever gave feedback. Indexes: users_pkey, profiles_pkey. */
+export function profileVersions(database: Database, { row }: ServingModel): Promise<ProfileVersion[]> {
+  return database.$queryRaw<ProfileVersion[]>(Prisma.sql`
+    SELECT u.id, u.feedback_version AS wanted, p.feedback_version AS kept
+    FROM users u
+    LEFT JOIN profiles p ON p.tenant_id = u.tenant_id AND p.model_id = ${row.id}::uuid AND p.user_id = u.id
+    WHERE u.feedback_version > 0`);
+}
+
+/** Square roots of the attention weights, L2-normalised; null without a judgement. */
+function profileOf(reading: Reading, attention: Float32Array | null): Profile | null {
+  const { userId, model, judgements, asOf } = reading;
+  if (!attention || !asOf) return null;
+  const roots = attention.map(Math.sqrt);
+  const length = Math.hypot(...roots);
+  const likes = judgements.filter(({ sentiment }) => sentiment === 'LIKE').length;
+  const vector = roots.map((root) => root / length);
+  return { userId, model, vector, likes, dislikes: judgements.length - likes, asOf };
+}
+
+/** Single floats, little-endian, as the database keeps them. */
+function toBytes(vector: Float32Array): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
+}
+
+export function toFloats(bytes: Uint8Array): Float32Array {
+  return new Float32Array(Uint8Array.from(bytes).buffer); // copied: a row's bytes may begin at an odd address
+}
+
+/** The attention weights that a profile's vector was made from: squares, scaled so that each head's sum is 1. */
+export function attentionOf({ vector, model }: Profile): AttentionMap {
+  const { layers, heads, tokens } = model.network;
+  return { layers, heads, tokens, weights: vector.map((root) => root * root * layers * heads) };
+}

@@ -1,0 +1,24 @@
+/**
+ * What the resolvers of one request work with: who asks, the platform, the request's own loaders and log. Made anew
+ * for each request, within the tenant's session.
+ */
+import type { Credential } from '../domain/apiKeys.ts';
+import type { Platform } from '../domain/platform.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+
+/** As much of a logger as GraphQL needs. */
+export interface Log {
+  error(details: object, message: string): void;
+}
+
+export interface Context {
+  readonly credential: Credential;
+  readonly platform: Platform;
+  readonly loaders: Loaders;
+  readonly log: Log;
+}
+
+/** The context of one request. */
+export function createContext(platform: Platform, credential: Credential, log: Log): Context {
+  return { credential, platform, loaders: createLoaders(platform), log };
+}

@@ -1,0 +1,91 @@
+/**
+ * One loader an edge, for one request: what is asked for in the same turn of the event loop is read, or scored,
+ * together, so that no number of queries grows with a page. A loader only gathers; domain does the work.
+ */
+import DataLoader from 'dataloader';
+import type { Feedback, Image, Model, Sentiment, User } from '../database/generated/client.ts';
+import { type Comparison, comparisonsByIds } from '../domain/comparisons.ts';
+import { type Explanation, explainMany } from '../domain/explanations.ts';
+import { countFeedback, type FeedbackArgs, feedbackByIds, feedbackForUsers } from '../domain/feedback.ts';
+import { imagesByIds } from '../domain/images.ts';
+import { similarImages } from '../domain/itemVectors.ts';
+import { findModels } from '../domain/models.ts';
+import type { Page } from '../domain/pages.ts';
+import type { Platform } from '../domain/platform.ts';
+import { type Profile, readProfiles } from '../domain/profiles.ts';
+import { type RecommendationRequest, recommendMany } from '../domain/recommendations.ts';
+import { type Ranking, type Score, type ScoreRequest, scoreMany } from '../domain/scores.ts';
+import { type SimilarUser, similarUsers } from '../domain/similarity.ts';
+import { usersByIds } from '../domain/users.ts';
+import { PalateError } from '../errors.ts';
+
+export type Loaders = ReturnType<typeof createLoaders>;
+
+/** A loader of rows by id; null for an id that is none of the tenant's. */
+function byId<T>(read: (ids: readonly string[]) => Promise<ReadonlyMap<string, T>>): DataLoader<string, T | null> {
+  return new DataLoader(async (ids) => {
+    const rows = await read(ids);
+    return ids.map((id) => rows.get(id) ?? null);
+  });
+}
+
+/** The row that another row names. Throws NOT_FOUND where it was deleted between the two reads. */
+export async function present<T>(row: Promise<T | null>): Promise<T> {
+  const found = await row;
+  if (found === null) throw new PalateError('NOT_FOUND', 'This was deleted while it was being read.');
+  return found;
+}
+
+/** A loader of answers to requests that are values: equal ones are asked once. */
+function byValue<Request, Answer>(
+  answer: (requests: readonly Request[]) => Promise<readonly (Answer | Error)[]>,
+): DataLoader<Request, Answer, string> {
+  return new DataLoader(answer, { cacheKeyFn: (request) => JSON.stringify(request) });
+}
+
+/**
+ * A loader of what is read for many users with the same arguments; it reads once for each set of arguments, of which a
+ * document can have no more than it spells out.
+ */
+function byUser<Args extends object, Answer>(
+  read: (userIds: readonly string[], args: Args) => Promise<ReadonlyMap<string, Answer>>,
+): DataLoader<{ userId: string; args: Args }, Answer, string> {
+  return byValue(async (requests) => {
+    const sets = new Map(requests.map(({ args }) => [JSON.stringify(args), args]));
+    const answers = new Map<string, ReadonlyMap<string, Answer>>();
+    for (const [key, args] of sets) {
+      const same = requests.filter((request) => JSON.stringify(request.args) === key);
+      const ids = same.map(({ userId }) => userId);
+      answers.set(key, await read(ids, args));
+    }
+    return requests.map(({ userId, args }) => answers.get(JSON.stringify(args))!.get(userId)!);
+  });
+}
+
+/** Loaders for one request. */
+export function createLoaders(platform: Platform) {
+  const { database } = platform;
+  return {
+    users: byId<User>((ids) => usersByIds(database, ids)),
+    images: byId<Image>((ids) => imagesByIds(database, ids)),
+    feedback: byId<Feedback>((ids) => feedbackByIds(database, ids)),
+    comparisons: byId<Comparison>((ids) => comparisonsByIds(database, ids)),
+    models: byId<Model>(async (ids) => new Map((await findModels(database, ids)).map((row) => [row.id, row]))),
+    profiles: byId<Profile>((ids) => readProfiles(platform, ids)),
+    similarUsers: byId<SimilarUser[]>((ids) => similarUsers(platform, ids)),
+    similarImages: byValue<{ imageId: string; ownerId: string | null; first: number }, string[]>((requests) =>
+      similarImages(platform, requests),
+    ),
+    feedbackPages: byUser<FeedbackArgs, Page<Feedback>>((ids, args) => feedbackForUsers(database, ids, args)),
+    feedbackCounts: byUser<{ sentiment: Sentiment | null }, number>((ids, { sentiment }) =>
+      countFeedback(database, ids, sentiment),
+    ),
+    rankings: byValue<ScoreRequest, Ranking>((requests) => scoreMany(platform, requests)),
+    recommendations: byValue<RecommendationRequest, Page<Score>>((requests) => recommendMany(platform, requests)),
+    /** Each load is an entry of its own: explainMany joins those of one score. */
+    explanations: new DataLoader<{ score: Score; influences: boolean }, Explanation>(
+      (requests) => explainMany(platform, requests),
+      { cache: false },
+    ),
+  };
+}

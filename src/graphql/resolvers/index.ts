@@ -1,0 +1,34 @@
+/** All resolvers, a file a noun. A resolver translates between the schema and the domain; it decides nothing. */
+import { DateTime } from '../dateTime.ts';
+import type { Resolvers } from '../generated/resolvers.ts';
+import { feedbackResolvers } from './feedback.ts';
+import { imageResolvers } from './images.ts';
+import { modelResolvers } from './models.ts';
+import { nodeResolvers } from './nodes.ts';
+import { scoreResolvers } from './scores.ts';
+import { similarityResolvers } from './similarity.ts';
+import { userResolvers } from './users.ts';
+import { viewerResolvers } from './viewer.ts';
+
+export const resolvers: Resolvers = {
+  ...modelResolvers,
+  ...scoreResolvers,
+  ...similarityResolvers,
+  ...feedbackResolvers,
+  ...imageResolvers,
+  ...userResolvers,
+  ...viewerResolvers,
+  ...nodeResolvers,
+  DateTime,
+  Query: {
+    ...nodeResolvers.Query,
+    ...viewerResolvers.Query,
+    ...userResolvers.Query,
+    ...imageResolvers.Query,
+  },
+  Mutation: {
+    ...userResolvers.Mutation,
+    ...imageResolvers.Mutation,
+    ...feedbackResolvers.Mutation,
+  },
+};

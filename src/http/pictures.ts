@@ -1,0 +1,128 @@
+/**
+ * Pictures in and out: `POST /images` takes one, raw or in a multipart form; signed addresses give one, in the sizes of
+ * the contract, to who holds the address. What a picture is and where it lies are src/pictures' and domain's.
+ */
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { withTenant } from '../database/client.ts';
+import { toGlobalId } from '../domain/ids.ts';
+import type { ImageDescription } from '../domain/images.ts';
+import { type PictureLink, parsePictureSize } from '../domain/pictureLinks.ts';
+import type { Platform } from '../domain/platform.ts';
+import { takePicture } from '../domain/uploads.ts';
+import { PalateError } from '../errors.ts';
+import { PICTURE_FORMATS, type PictureFormat } from '../pictures/formats.ts';
+import { RESIZED_MEDIA_TYPE, resizePicture } from '../pictures/resize.ts';
+import { inSession, requireCredential } from './authentication.ts';
+import { answerPlainError, FieldError } from './errors.ts';
+
+/** What a multipart form may say beside the file. */
+const TEXT_FIELDS = ['prompt', 'externalId', 'generator', 'collection', 'owner'] as const;
+type TextField = (typeof TEXT_FIELDS)[number];
+/** Bytes of one text field: a prompt of 2,000 characters has 8,000 at most. What is longer is not kept anyway. */
+const MAX_FIELD_BYTES = 16_384;
+
+/** Adds `POST /images` and the signed addresses. */
+export async function addPictureRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
+  const { maxBytes } = platform.pictureLimits;
+  const tooLarge = new PalateError('TOO_LARGE', `file is larger than ${maxBytes} bytes, the most that is taken.`);
+
+  await server.register(async (routes) => {
+    routes.setErrorHandler((error, request, reply) =>
+      answerPlainError((error as { statusCode?: number }).statusCode === 413 ? tooLarge : error, request, reply),
+    );
+    requireCredential(routes, platform);
+    await routes.register(multipart, {
+      limits: { fileSize: maxBytes, files: 1, fields: TEXT_FIELDS.length, fieldSize: MAX_FIELD_BYTES },
+    });
+    // Whatever a client calls it, bytes are bytes: the type is read from them.
+    for (const type of ['application/octet-stream', /^image\//]) {
+      const options = { parseAs: 'buffer', bodyLimit: maxBytes } as const;
+      routes.addContentTypeParser<Buffer>(type, options, (_request, body, done) => done(null, body));
+    }
+
+    routes.post('/images', {
+      handler: inSession(async (request, reply) => {
+        const { bytes, description } = request.isMultipart() ? await readForm(request) : readRaw(request);
+        const { image, created } = await takePicture(platform, bytes, description);
+        return reply.code(created ? 201 : 200).send({ id: toGlobalId('Image', image.id) });
+      }),
+    });
+  });
+
+  server.get<{ Params: Record<'tenantId' | 'imageId', string>; Querystring: Record<string, string> }>(
+    '/pictures/:tenantId/:imageId',
+    async ({ params, query }, reply) => {
+      const size = query['size'] === undefined ? null : parsePictureSize(Number(query['size']));
+      const link = { ...params, size };
+      const secondsLeft = platform.links.verify(
+        link,
+        Number(query['expires']),
+        query['signature'] ?? '',
+        platform.now(),
+      );
+      return sendPicture(platform, reply, link, secondsLeft);
+    },
+  );
+}
+
+interface Upload {
+  bytes: Buffer;
+  description: ImageDescription;
+}
+
+function readRaw(request: FastifyRequest): Upload {
+  if (!Buffer.isBuffer(request.body)) {
+    throw new PalateError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'The body must be the bytes of a picture (Content-Type: image/jpeg, say) or a multipart form with the field file.',
+    );
+  }
+  return { bytes: request.body, description: {} };
+}
+
+/** Reads the form. Throws an error that names the field at fault. */
+async function readForm(request: FastifyRequest): Promise<Upload> {
+  let bytes: Buffer | null = null;
+  const texts: Partial<Record<TextField, string>> = {};
+  for await (const part of request.parts()) {
+    if (part.type === 'file') {
+      if (part.fieldname !== 'file') throw unknownField(part.fieldname);
+      bytes = await part.toBuffer();
+    } else {
+      const field = TEXT_FIELDS.find((name) => name === part.fieldname);
+      if (!field) throw unknownField(part.fieldname);
+      if (part.valueTruncated) {
+        throw new FieldError(field, 'TOO_LARGE', `${field} has more than ${MAX_FIELD_BYTES} bytes.`);
+      }
+      texts[field] = String(part.value);
+    }
+  }
+  if (!bytes) throw new FieldError('file', 'INVALID', 'The form has no field file: send the picture in it.');
+  const { owner, ...description } = texts;
+  return { bytes, description: { ...description, ...(owner === undefined ? {} : { owner: { externalId: owner } }) } };
+}
+
+function unknownField(name: string): PalateError {
+  return new FieldError(name, 'INVALID', `The form has no field ${name}; it has file, ${TEXT_FIELDS.join(', ')}.`);
+}
+
+async function sendPicture(
+  platform: Platform,
+  reply: FastifyReply,
+  { tenantId, imageId, size }: PictureLink,
+  secondsLeft: number,
+): Promise<FastifyReply> {
+  const image = await withTenant(tenantId, () => platform.database.image.findFirst({ where: { id: imageId } }));
+  if (!image) throw new PalateError('NOT_FOUND', 'This picture has been deleted.');
+  const stored = await platform.pictures.get(tenantId, image.sha256);
+  return reply
+    .headers({
+      'content-type': size === null ? PICTURE_FORMATS[image.format as PictureFormat].mediaType : RESIZED_MEDIA_TYPE,
+      'cache-control': `private, max-age=${secondsLeft}, immutable`, // one address is one picture for good
+      'content-security-policy': "default-src 'none'; sandbox", // uploaded by others: shown, never run
+      'cross-origin-resource-policy': 'cross-origin', // the tenant's own pages show it
+      'content-disposition': 'inline',
+    })
+    .send(size === null ? stored : await resizePicture(stored, size));
+}
