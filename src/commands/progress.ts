@@ -2,7 +2,8 @@
 import { Presets, SingleBar } from 'cli-progress';
 
 export interface Progress {
-  advance(by?: number): void;
+  /** `note` stands beside the bar until the next one. */
+  advance(by?: number, note?: string): void;
   finish(): void;
 }
 
@@ -14,25 +15,28 @@ export function showProgress(label: string, total: number, stream: NodeJS.WriteS
 function bar(label: string, total: number, stream: NodeJS.WriteStream): Progress {
   const display = new SingleBar(
     {
-      format: `${label.padEnd(24)} {bar} {value}/{total}  {eta_formatted}`,
+      format: `${label.padEnd(24)} {bar} {value}/{total}  {eta_formatted}  {note}`,
       stream,
       hideCursor: true,
       clearOnComplete: false,
     },
     Presets.shades_classic,
   );
-  display.start(total, 0);
-  return { advance: (by = 1) => display.increment(by), finish: () => display.stop() };
+  display.start(total, 0, { note: '' });
+  return {
+    advance: (by = 1, note?: string) => display.increment(by, note === undefined ? {} : { note }),
+    finish: () => display.stop(),
+  };
 }
 
 function lines(label: string, total: number, stream: NodeJS.WriteStream): Progress {
   let done = 0;
   let tenths = 0;
   return {
-    advance(by = 1) {
+    advance(by = 1, note = '') {
       done += by;
       const reached = Math.floor((10 * done) / total);
-      if (reached > tenths) stream.write(`${label}: ${done} of ${total}\n`);
+      if (reached > tenths) stream.write(`${label}: ${done} of ${total}${note && `, ${note}`}\n`);
       tenths = reached;
     },
     finish() {},

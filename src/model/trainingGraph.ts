@@ -183,9 +183,11 @@ function informationOfHalves(network: Network, embedding: Value, imageMetric: Va
     const cut = (value: Value) => slice(value, 1, start, start + half);
     const history = historyState(network, cut(embedding), cut(judged));
     const person = profile(network, history, evidenceOf(cut(imageMetric), cut(judged)));
-    return { attention: person.attention.at(-1)!, evidence: history.evidence };
+    return { attention: person.attention, evidence: history.evidence };
   });
-  return tokenInformationLoss(first!.attention, second!.attention, multiply(first!.evidence, second!.evidence));
+  const weight = multiply(first!.evidence, second!.evidence);
+  const byLayer = first!.attention.map((layer, i) => tokenInformationLoss(layer, second!.attention[i]!, weight));
+  return scale(byLayer.reduce(add), 1 / byLayer.length);
 }
 
 /** w ← w − η r (m̂ / (√v̂ + ε) + λ w), m and v of the clipped gradient, r the parameter's share of the rate η. */

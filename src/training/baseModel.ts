@@ -123,10 +123,15 @@ export function closedForm(input: BaseModelInput, architecture: Architecture = B
     }
   }
   parameters.set(discriminant.bias, layout.range('metric.imageBias').start);
-  // Prompts have no classes to tell apart: their metric starts as their leading components.
-  const text = layout.range('metric.text');
-  parameters.fill(0, text.start, text.end);
-  for (let i = 0; i < textMetric; i++) parameters[text.start + i * textMetric + i] = 1;
+  // Prompts have no classes to tell apart: their metric starts as their leading components, and so does what the
+  // blocks read of a picture.
+  const leading = (name: string, outputs: number) => {
+    const { start, end } = layout.range(name);
+    parameters.fill(0, start, end);
+    for (let i = 0; i < outputs; i++) parameters[start + i * outputs + i] = 1;
+  };
+  leading('metric.text', textMetric);
+  leading('item.image', architecture.width);
 
   const transforms = { image: transformWeights(transform), text: transformWeights(textTransform) };
   const uncalibrated = {
