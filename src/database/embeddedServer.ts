@@ -4,10 +4,11 @@
  * start finds it and goes on with it. It knows no table.
  */
 import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { PalateError } from '../errors.ts';
 import { serverBinaries } from './serverBinaries.ts';
@@ -83,7 +84,7 @@ async function keepPassword(file: string): Promise<string> {
 async function createCluster(cluster: Cluster): Promise<void> {
   const version = await readFile(join(cluster.path, 'PG_VERSION'), 'utf8').catch(() => null);
   if (version !== null) return;
-  const partial = `${cluster.path}.${process.pid}`;
+  const partial = `${cluster.path}.${randomUUID()}`;
   const passwordFile = join(partial, 'password');
   await makeOwnFolder(dirname(passwordFile), cluster.user);
   await writeFile(passwordFile, cluster.password, { mode: 0o600 });
@@ -102,47 +103,70 @@ async function createCluster(cluster: Cluster): Promise<void> {
   }
 }
 
-/** The server that runs on these files already, or null. */
+/** The server that runs on these files already, or null. One that is just starting or stopping is waited for. */
 async function joinRunning(cluster: Cluster): Promise<EmbeddedServer | null> {
-  // postmaster.pid: process id, data folder, start time, port, …; what a killed server left names a port none answers.
-  const file = await readFile(join(cluster.path, 'postmaster.pid'), 'utf8').catch(() => '');
-  const [pid, , , port] = file.split('\n');
-  if (!pid || !port) return null;
-  const address = (database: string) =>
-    `postgresql://${USER}:${cluster.password}@127.0.0.1:${Number(port)}/${database}`;
-  const keeper = new pg.Client({ connectionString: address('postgres'), application_name: 'palate-keeper' });
+  for (const deadline = Date.now() + START_SECONDS * 1000; ; await delay(100)) {
+    // postmaster.pid: process id, data folder, start time, port, …; a killed server leaves one behind.
+    const file = await readFile(join(cluster.path, 'postmaster.pid'), 'utf8').catch(() => '');
+    const [pid, , , port] = file.split('\n').map(Number);
+    if (!pid || !port) return null;
+    try {
+      return await joinAt(cluster, pid, port);
+    } catch (error) {
+      const { code = '' } = error as { code?: string };
+      if (!IN_BETWEEN.includes(code) || Date.now() > deadline) return null;
+    }
+  }
+}
+
+/** cannot_connect_now, admin_shutdown, and a connection cut by a server that ends. */
+const IN_BETWEEN = ['57P03', '57P01', 'ECONNRESET'];
+
+async function joinAt(cluster: Cluster, pid: number, port: number): Promise<EmbeddedServer> {
+  const address = (database: string) => `postgresql://${USER}:${cluster.password}@127.0.0.1:${port}/${database}`;
+  const keeper = new pg.Client({
+    connectionString: address('postgres'),
+    application_name: 'palate-keeper',
+    connectionTimeoutMillis: 5_000, // the port may be another program's by now
+  });
   keeper.on('error', () => {}); // a server that goes away is noticed by the queries that need it
   try {
     await keeper.connect();
+    await keeper.query('SELECT pg_advisory_lock_shared($1)', [IN_USE_LOCK]);
+    await createDatabase(keeper);
   } catch (error) {
     await keeper.end().catch(() => {});
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return null;
-    throw new PalateError('NOT_READY', `The PostgreSQL of ${cluster.path} refuses its password: ${message(error)}`, {
-      cause: error,
-    });
+    throw error;
   }
-  await keeper.query('SELECT pg_advisory_lock_shared($1)', [IN_USE_LOCK]);
-  const { rowCount } = await keeper.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);
-  if (rowCount === 0) {
-    await keeper.query(`CREATE DATABASE ${DATABASE}`).catch((error: { code?: string }) => {
-      if (error.code !== '42P04' && error.code !== '23505') throw error; // another process was first
-    });
-  }
-  return { url: address(DATABASE), pid: Number(pid), stop: () => leave(cluster, keeper) };
+  return { url: address(DATABASE), pid, stop: () => leave(cluster, keeper) };
 }
 
+async function createDatabase(client: pg.Client): Promise<void> {
+  const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);
+  if (rowCount) return;
+  await client.query(`CREATE DATABASE ${DATABASE}`).catch((error: { code?: string }) => {
+    if (error.code !== '42P04' && error.code !== '23505') throw error; // another process was first
+  });
+}
+
+/** Whoever joins while the last one leaves waits for its lock, then finds the server stopped and starts it. */
 async function leave(cluster: Cluster, keeper: pg.Client): Promise<void> {
-  const { rows } = await keeper
-    .query<{ last: boolean }>('SELECT pg_advisory_unlock_shared($1), pg_try_advisory_lock($1) AS last', [IN_USE_LOCK])
-    .catch(() => ({ rows: [] })); // the server is gone already
-  await keeper.end().catch(() => {});
-  if (rows[0]?.last) await run(cluster, 'pg_ctl', ['stop', '-D', cluster.path, '-m', 'fast', '-w']);
+  try {
+    const { rows } = await keeper.query<{ last: boolean }>(
+      'SELECT pg_advisory_unlock_shared($1), pg_try_advisory_lock($1) AS last',
+      [IN_USE_LOCK],
+    );
+    if (rows[0]?.last) await run(cluster, 'pg_ctl', ['stop', '-D', cluster.path, '-m', 'fast', '-w']);
+  } finally {
+    await keeper.end().catch(() => {});
+  }
 }
 
 async function start(cluster: Cluster, settings: Readonly<Record<string, string>>): Promise<EmbeddedServer> {
   const log = join(cluster.path, 'server.log');
   const all = { port: await freePort(), listen_addresses: '127.0.0.1', unix_socket_directories: "''", ...settings };
   const flags = Object.entries(all).map(([name, value]) => `-c ${name}=${value}`);
+  await disownZombie(cluster);
   let failure: unknown;
   await run(cluster, 'pg_ctl', [
     ...['start', '-D', cluster.path, '-w', '-t', String(START_SECONDS), '-s', '-l', log, '-o', flags.join(' ')],
@@ -156,6 +180,21 @@ async function start(cluster: Cluster, settings: Readonly<Record<string, string>
   throw new PalateError('NOT_READY', `PostgreSQL did not start on ${cluster.path}. Its last words:\n${words}`, {
     cause: failure,
   });
+}
+
+/** Above the greatest process id that Linux can give. */
+const NO_PROCESS = 4_194_305;
+
+/**
+ * PostgreSQL takes a killed server for a running one as long as its process id is there, and in a container whose
+ * first process reaps none, the dead stay there. The id is taken out of postmaster.pid; the rest, by which a
+ * starting server knows whether the dead one's children still work on the files, stays.
+ */
+async function disownZombie(cluster: Cluster): Promise<void> {
+  const file = join(cluster.path, 'postmaster.pid');
+  const [pid, ...rest] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+  const state = await readFile(`/proc/${Number(pid)}/stat`, 'utf8').catch(() => ''); // Linux: "12 (postgres) Z …"
+  if (/\) Z /.test(state)) await writeFile(file, [NO_PROCESS, ...rest].join('\n'));
 }
 
 async function freePort(): Promise<number> {

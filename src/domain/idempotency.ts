@@ -72,7 +72,7 @@ async function takeTurn(transaction: Queries, tenantId: string, operation: strin
 async function sweep(transaction: Queries, before: Date): Promise<void> {
   await transaction.$executeRaw`
     DELETE FROM idempotency_keys WHERE (operation, key) IN (
-      SELECT operation, key FROM idempotency_keys WHERE created_at < ${before}
+      SELECT operation, key FROM idempotency_keys WHERE created_at <= ${before}
       ORDER BY created_at LIMIT ${SWEPT_AT_ONCE} FOR UPDATE SKIP LOCKED
     )`;
 }

@@ -2,7 +2,7 @@
  * One real PostgreSQL for a run of the tests, started before them and stopped after (jest's globalSetup and
  * globalTeardown), with a migrated database that each test file copies.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tsImport } from 'tsx/esm/api';
@@ -18,6 +18,7 @@ export async function start() {
   const { prepareDatabase } = await source('database/client.ts');
   const { prepareQueue } = await source('queue/queue.ts');
   folder = await mkdtemp(join(tmpdir(), 'palate-tests-'));
+  await chmod(folder, 0o755); // or root's server, which runs as another user, keeps its files elsewhere
   // What a crash would lose does not matter here, and is a third of the time.
   server = await startEmbeddedServer(folder, {
     settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' },
