@@ -1,16 +1,24 @@
 /** `palate rank`: ranks picture files by folders of liked and disliked ones, without any server. */
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { PalateError } from '../errors.ts';
 import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
 import { showProgress } from './progress.ts';
 import { type FileFault, findPictures, newestFirst } from './rank/pictureFiles.ts';
-import { encodeFiles, type Influence, type JudgedFile, type Networks, type RankedFile, rankFiles } from './rank/rankFiles.ts';
+import {
+  encodeFiles,
+  type Influence,
+  type JudgedFile,
+  type Networks,
+  type RankedFile,
+  rankFiles,
+} from './rank/rankFiles.ts';
 
 interface RankOptions {
-  liked: string[];
-  disliked: string[];
-  json: boolean;
-  explain: boolean;
+  liked?: string[];
+  disliked?: string[];
+  json?: boolean;
+  explain?: boolean;
 }
 
 /** Judged pictures named for each side of a reason, in the table. */
@@ -20,10 +28,10 @@ export function rankCommand(): Command {
   return new Command('rank')
     .description('Rank picture files by what someone liked and disliked; best first. Needs no server.')
     .argument('<candidates...>', 'picture files to rank, or folders of them')
-    .option('--liked <path>', 'a folder of liked pictures, or one picture; may be given again', collect, [])
-    .option('--disliked <path>', 'a folder of disliked pictures, or one picture; may be given again', collect, [])
-    .option('--explain', 'name the liked and disliked pictures that weighed most', false)
-    .option('--json', 'print JSON instead of a table', false)
+    .option('--liked <path>', 'a folder of liked pictures, or one picture; may be given again', collect)
+    .option('--disliked <path>', 'a folder of disliked pictures, or one picture; may be given again', collect)
+    .option('--explain', 'name the liked and disliked pictures that weighed most')
+    .option('--json', 'print JSON instead of a table')
     .action(rank)
     .addHelpText(
       'after',
@@ -44,7 +52,11 @@ ${EXIT_CODE_HELP}`,
 }
 
 async function rank(paths: string[], options: RankOptions): Promise<void> {
-  const [liked, disliked, candidates] = await Promise.all([options.liked, options.disliked, paths].map(findPictures));
+  const [liked, disliked, candidates] = await Promise.all(
+    [options.liked ?? [], options.disliked ?? [], paths].map(findPictures),
+  );
+  const missing = [liked!, disliked!, candidates!].flatMap(({ faults }) => faults);
+  reportFaults(missing);
   if (liked!.files.length + disliked!.files.length === 0) {
     throw new PalateError(
       'BAD_USER_INPUT',
@@ -54,25 +66,27 @@ async function rank(paths: string[], options: RankOptions): Promise<void> {
   if (candidates!.files.length === 0) {
     throw new PalateError('BAD_USER_INPUT', `There is no picture to rank in ${paths.join(', ')}.`);
   }
+  const likedPaths = new Set(liked!.files.map((file) => resolve(file)));
+  const both = disliked!.files.find((file) => likedPaths.has(resolve(file)));
+  if (both) throw new PalateError('BAD_USER_INPUT', `${both} is among the liked and the disliked pictures: decide.`);
   const networks = await openNetworks();
   const judged = await newestFirst([...liked!.files, ...disliked!.files]);
   const progress = showProgress('Encoding pictures', judged.length + candidates!.files.length);
   const history = await encodeFiles(networks, judged, progress.advance);
   const targets = await encodeFiles(networks, candidates!.files, progress.advance);
   progress.finish();
+  const unread = [...history.faults, ...targets.faults];
+  reportFaults(unread);
   if (history.encoded.length === 0 || targets.encoded.length === 0) {
-    reportFaults([...history.faults, ...targets.faults]);
     const what = history.encoded.length === 0 ? 'judged pictures' : 'candidates';
     throw new PalateError('INVALID', `None of the ${what} could be read.`);
   }
-  const likedFiles = new Set(liked!.files);
   const judgedFiles = history.encoded.map(
-    (encoded): JudgedFile => ({ ...encoded, sentiment: likedFiles.has(encoded.file) ? 'LIKE' : 'DISLIKE' }),
+    (encoded): JudgedFile => ({ ...encoded, sentiment: likedPaths.has(resolve(encoded.file)) ? 'LIKE' : 'DISLIKE' }),
   );
-  const ranking = await rankFiles(networks.model, judgedFiles, targets.encoded, options.explain);
-  const faults = [liked!, disliked!, candidates!, history, targets].flatMap((part) => part.faults);
+  const ranking = await rankFiles(networks.model, judgedFiles, targets.encoded, options.explain ?? false);
+  const faults = [...missing, ...unread];
   process.stdout.write(options.json ? asJson(networks, judgedFiles, ranking, faults) : asTable(ranking));
-  reportFaults(faults);
   if (faults.length > 0) process.exitCode = EXIT.partly;
 }
 
@@ -128,6 +142,6 @@ function reportFaults(faults: readonly FileFault[]): void {
   for (const { file, message } of faults) process.stderr.write(`palate: ${file} was left out: ${message}\n`);
 }
 
-function collect(value: string, previous: string[]): string[] {
+function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }

@@ -1,0 +1,64 @@
+/**
+ * The `palate` program: its commands, and how any of them ends when it fails. Commands are loaded when they run, so
+ * that `--help` answers at once.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { PalateError } from '../errors.ts';
+import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
+import { rankCommand } from './rank.ts';
+import { startCommand } from './start.ts';
+import { trainBaseCommand } from './trainBase.ts';
+
+const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+  description: string;
+};
+
+export function palateProgram(): Command {
+  return new Command('palate')
+    .description(description)
+    .version(version)
+    .addCommand(startCommand())
+    .addCommand(rankCommand())
+    .addCommand(trainBaseCommand())
+    .showHelpAfterError('Run palate --help for the commands, palate COMMAND --help for one of them.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  palate start                                     serve the API with the demo in it
+  palate start --no-demo --ready-file ready.json   serve an empty tenant, for scripts
+  palate rank --liked yes/ --disliked no/ new/     rank picture files, without any server
+
+Settings are environment variables: palate start --help names them.
+${EXIT_CODE_HELP}
+PALATE_DEBUG=1 prints the whole stack of an error.`,
+    );
+}
+
+/** Runs the program on arguments (without `node` and the script) and answers its exit status. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  const program = palateProgram();
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  try {
+    process.exitCode = EXIT.done;
+    await program.parseAsync([...args], { from: 'user' });
+    return Number(process.exitCode);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    process.stderr.write(`${describeError(error)}\n`);
+    return error instanceof PalateError && error.code === 'BAD_USER_INPUT' ? EXIT.usage : EXIT.failed;
+  }
+}
+
+/** One line that says what went wrong; the whole stack, causes included, where PALATE_DEBUG is set. */
+function describeError(error: unknown): string {
+  if (process.env['PALATE_DEBUG']) return error instanceof Error ? withCauses(error) : String(error);
+  return `palate: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+function withCauses(error: Error): string {
+  const stack = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${stack}\nCaused by: ${withCauses(error.cause)}` : stack;
+}

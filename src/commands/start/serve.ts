@@ -1,0 +1,57 @@
+/** Starts the service, sees to its first tenant, says where it is and how to try it, and stops it when told to. */
+import { once } from 'node:events';
+import { pino } from 'pino';
+import type { Config } from '../../config.ts';
+import { fillDemo } from './demo.ts';
+import { firstRequests } from './firstRequests.ts';
+import { keepFirstTenant, keysFile, writeKeys } from './firstTenant.ts';
+import { writeSecretFile } from './secretFile.ts';
+import { type Service, startService } from './service.ts';
+
+export interface ServeOptions {
+  readonly demo: boolean;
+  readonly readyFile: string | null;
+}
+
+/** Resolves when the service has been told to stop and has stopped. */
+export async function serve(config: Config, options: ServeOptions): Promise<void> {
+  const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const stop = stopSignal();
+  const service = await startService(config, log);
+  try {
+    await welcome(service, config, options, stop);
+    if (!stop.aborted) await once(stop, 'abort');
+    log.info('stopping');
+  } finally {
+    await service.stop();
+  }
+}
+
+/** Aborted by SIGTERM or Ctrl-C. A second one ends the process at once, as if nobody listened. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
+
+/** Makes the tenant ready and tells who started the service; leaves off where it is told to stop. */
+async function welcome(
+  service: Service,
+  config: Config,
+  { demo, readyFile }: ServeOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const { url, platform, baseModel } = service;
+  const file = keysFile(config.dataDirectory, demo);
+  const tenant = await keepFirstTenant(platform, baseModel, file, demo ? 'Demo' : 'First tenant');
+  if (demo && !tenant.demoComplete) {
+    await fillDemo(platform, tenant.tenantId, stop);
+    if (stop.aborted) return;
+    await writeKeys(file, { ...tenant, demoComplete: true });
+  }
+  const { tenantId, adminKey, serviceKey } = tenant;
+  if (readyFile !== null) {
+    await writeSecretFile(readyFile, `${JSON.stringify({ url, tenantId, adminKey, serviceKey })}\n`);
+  }
+  process.stdout.write(firstRequests({ url, serviceKey, demo, keysFile: file }));
+}

@@ -1,0 +1,126 @@
+/**
+ * The service, put together: database, queue, networks, workers and HTTP in one process. What is opened here is closed
+ * here, in the opposite order, however far the start came.
+ */
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Config } from '../../config.ts';
+import { openDatabase, prepareDatabase } from '../../database/client.ts';
+import { startEmbeddedServer } from '../../database/embeddedServer.ts';
+import { Networks } from '../../domain/models.ts';
+import { PictureLinks } from '../../domain/pictureLinks.ts';
+import { createPlatform, type Platform } from '../../domain/platform.ts';
+import { PalateError } from '../../errors.ts';
+import { createServer, stopServer } from '../../http/server.ts';
+import { readSigningKey } from '../../http/signingKey.ts';
+import {
+  loadImageEncoder,
+  loadTextEncoder,
+  SHIPPED_IMAGE_ENCODER,
+  SHIPPED_TEXT_ENCODER,
+} from '../../inference/encoders/index.ts';
+import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
+import { PictureStore } from '../../pictures/store.ts';
+import { openQueue, prepareQueue } from '../../queue/queue.ts';
+import { startEncoding } from '../../workers/encode.ts';
+import { startPreparing } from '../../workers/prepare.ts';
+
+export interface Service {
+  /** Where it answers, such as http://127.0.0.1:4000. */
+  readonly url: string;
+  readonly platform: Platform;
+  readonly baseModel: PreferenceModel;
+  /** Answers what it was asked and finishes what it was doing, within the settings' time; then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Of the metric vectors of images, and of the profiles of users: some 600,000 images of all tenants. */
+const VECTOR_INDEX_BYTES = 256_000_000;
+
+/** What to close, last opened first. */
+type Closers = (() => Promise<unknown>)[];
+
+/** Throws PalateError with what is missing or wrong; nothing is left running then. */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  const closers: Closers = [];
+  const stop = async (): Promise<void> => {
+    for (let close = closers.pop(); close; close = closers.pop()) {
+      await close().catch((error: unknown) => log.error({ err: error }, 'could not be closed'));
+    }
+  };
+  try {
+    return { ...(await open(config, log, closers)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function open(config: Config, log: Logger, closers: Closers): Promise<Omit<Service, 'stop'>> {
+  const databaseUrl = config.databaseUrl ?? (await openEmbedded(config, closers));
+  const serviceUrl = await prepareDatabase(databaseUrl);
+  await prepareQueue(databaseUrl);
+  const database = openDatabase(serviceUrl, config.databaseConnections);
+  closers.push(() => database.$disconnect());
+  const [baseModel, imageEncoder, textEncoder] = await Promise.all([
+    PreferenceModel.load(SHIPPED_MODEL),
+    loadImageEncoder(SHIPPED_IMAGE_ENCODER),
+    loadTextEncoder(SHIPPED_TEXT_ENCODER),
+  ]);
+  closers.push(() => Promise.all([baseModel, imageEncoder, textEncoder].map((network) => network.close())));
+  const queue = await openQueue(serviceUrl, (error) => log.warn({ err: error }, 'the queue lost a connection'));
+  closers.push(() => queue.stop(config.shutdownSeconds));
+
+  let url = '';
+  const signingKey = config.signingKey ?? (await readSigningKey(config.dataDirectory));
+  const platform = createPlatform(
+    {
+      database,
+      queue,
+      pictures: await PictureStore.open(join(config.dataDirectory, 'pictures')),
+      pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
+      networks: new Networks([baseModel]),
+      links: new PictureLinks(signingKey, () => config.publicUrl ?? url),
+      now: () => new Date(),
+    },
+    { userStates: config.userStateCacheBytes, vectorIndexes: VECTOR_INDEX_BYTES },
+  );
+  const { maxQueryCost, maxQueryTokens } = config;
+  const server = await createServer(platform, { limits: { maxQueryCost, maxQueryTokens }, log });
+  closers.push(() => stopServer(server, config.shutdownSeconds));
+  url = await listen(server, config);
+  await startEncoding({ ...platform, imageEncoder, textEncoder });
+  await startPreparing(platform);
+  return { url, platform, baseModel };
+}
+
+async function openEmbedded(config: Config, closers: Closers): Promise<string> {
+  const embedded = await startEmbeddedServer(join(config.dataDirectory, 'database'));
+  closers.push(() => embedded.stop());
+  return embedded.url;
+}
+
+/** The address that the server was given. Throws BAD_USER_INPUT where it cannot be had. */
+async function listen(server: FastifyInstance, { host, port }: Config): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      throw new PalateError(
+        'BAD_USER_INPUT',
+        `Port ${port} is taken by another program: stop it, or set PORT to another.`,
+        { cause },
+      );
+    }
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EACCES') {
+      throw new PalateError(
+        'BAD_USER_INPUT',
+        `HOST ${host}, PORT ${port} cannot be listened on (${code}): choose others.`,
+        { cause },
+      );
+    }
+    throw cause;
+  }
+}
