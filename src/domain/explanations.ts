@@ -3,11 +3,11 @@
  * attention lay. Computed only when asked for, for all scores of a request in one pass of the model.
  */
 import { PalateError } from '../errors.ts';
-import type { ItemVector, TargetScore, UserState } from '../inference/preferenceModel.ts';
+import type { ItemVector, Judgement, TargetScore, UserState } from '../inference/preferenceModel.ts';
 import { readItemVectors } from './itemVectors.ts';
 import type { Platform } from './platform.ts';
 import type { Score } from './scores.ts';
-import { statesOf, toHistory } from './userStates.ts';
+import { type JudgementRef, statesOf, toHistory } from './userStates.ts';
 
 /** Of all judgements that a model reads, the newest this many are each left out once: some 0.2 ms each. */
 const MAX_LEFT_OUT = 128;
@@ -62,21 +62,7 @@ export async function explainMany(
 
   const answers = new Map<Score, Explanation>();
   for (const ofModel of groups(asked, ({ score }) => score.reading.model.network)) {
-    const users = await Promise.all(
-      groups(ofModel, ({ score }) => score.reading).map((ofUser) => prepareUser(platform, ofUser)),
-    );
-    // A user's own state first, then those with a judgement left out; every state scores all of the user's targets.
-    const { network } = ofModel[0]!.score.reading.model;
-    const scored = await network.score(
-      users.flatMap(({ states, targets }) => states.map((state) => ({ state, targets: [...targets.values()] }))),
-    );
-    for (const { states, targets } of users) {
-      const [whole, ...leftOut] = scored.splice(0, states.length);
-      [...targets.keys()].forEach((request, i) => {
-        const without = leftOut.map((scores) => scores[i]!);
-        answers.set(request.score, explain(request, states[0]!, whole![i]!, without));
-      });
-    }
+    for (const [score, explanation] of await explainOfModel(platform, ofModel)) answers.set(score, explanation);
   }
   return requests.map(
     ({ score }) =>
@@ -85,23 +71,48 @@ export async function explainMany(
   );
 }
 
-/** The states to score for one user, and the vectors of the targets that still have one. */
-async function prepareUser(platform: Platform, asked: readonly Asked[]) {
-  const { reading } = asked[0]!.score;
-  const { judgements, model } = reading;
-  const left = asked.some(({ influences }) => influences) ? Math.min(judgements.length, MAX_LEFT_OUT) : 0;
-  const imageIds = [...asked.map(({ score }) => score.imageId), ...judgements.map(({ imageId }) => imageId)];
-  const [vectors, [whole]] = await Promise.all([
-    readItemVectors(platform.database, model.row.tower, [...new Set(imageIds)]),
-    statesOf(platform, [reading]),
-  ]);
-  const histories = Array.from({ length: left }, (_, out) => toHistory(judgements.toSpliced(out, 1), vectors));
-  const leftOut = histories.length > 0 ? await model.network.userStates(histories) : [];
-  const targets = asked.flatMap((request): [Asked, ItemVector][] => {
-    const vector = vectors.get(request.score.imageId);
-    return vector ? [[request, vector]] : [];
+/** Explains scores of one model; those whose image has no item vector any more are left out. */
+async function explainOfModel(platform: Platform, asked: readonly Asked[]): Promise<Map<Score, Explanation>> {
+  const { network, row } = asked[0]!.score.reading.model;
+  const users = groups(asked, ({ score }) => score.reading);
+  const readings = users.map(([first]) => first!.score.reading);
+  const judged = readings.flatMap(({ judgements }) => judgements.map(({ imageId }) => imageId));
+  const imageIds = [...new Set([...asked.map(({ score }) => score.imageId), ...judged])];
+  const vectors = await readItemVectors(platform.database, row.tower, imageIds);
+
+  // Every user's own state, then those with a judgement left out; each scores all of the user's targets.
+  const states = await statesOf(platform, readings, vectors);
+  const leftOut = users.map((ofUser, i) =>
+    ofUser.some(({ influences }) => influences) ? withoutEach(readings[i]!.judgements, vectors) : [],
+  );
+  const statesWithout = await network.userStates(leftOut.flat());
+  const targets = users.map((ofUser) => ofUser.filter(({ score }) => vectors.has(score.imageId)));
+  const requests = users.map((_, i) => {
+    const ofUser = targets[i]!.map(({ score }) => vectors.get(score.imageId)!);
+    return [states[i]!, ...statesWithout.splice(0, leftOut[i]!.length)].map((state) => ({ state, targets: ofUser }));
   });
-  return { states: [whole!, ...leftOut], targets: new Map(targets) };
+  const scored = await network.score(requests.flat());
+
+  const explanations = new Map<Score, Explanation>();
+  for (const [i, ofUser] of targets.entries()) {
+    const [whole, ...without] = scored.splice(0, requests[i]!.length);
+    for (const [t, target] of ofUser.entries()) {
+      const explanation = explain(
+        target,
+        states[i]!,
+        whole![t]!,
+        without.map((scores) => scores[t]!),
+      );
+      explanations.set(target.score, explanation);
+    }
+  }
+  return explanations;
+}
+
+/** The newest judgements' histories without them: one history a judgement left out. */
+function withoutEach(judgements: readonly JudgementRef[], vectors: ReadonlyMap<string, ItemVector>): Judgement[][] {
+  const count = Math.min(judgements.length, MAX_LEFT_OUT);
+  return Array.from({ length: count }, (_, out) => toHistory(judgements.toSpliced(out, 1), vectors));
 }
 
 function explain(

@@ -87,19 +87,16 @@ async function makeLists(
     const user = users.get(request.userId);
     return user ? [{ request, user }] : [];
   });
-  const shortlists = await Promise.all(
-    known.map(({ request, user }) => {
-      const images = ready[collections.indexOf(request.collection)]!;
-      const candidates = images.filter(
-        ({ id, ownerId }) => isSeenBy(request.userId, ownerId) && !judged.has(`${request.userId} ${id}`),
-      );
-      return shortlist(
-        platform,
-        model,
-        user,
-        candidates.map(({ id }) => id),
-      );
-    }),
+  const candidates = known.map(({ request: { userId, collection } }) =>
+    ready[collections.indexOf(collection)]!.filter(
+      ({ id, ownerId }) => isSeenBy(userId, ownerId) && !judged.has(`${userId} ${id}`),
+    ).map(({ id }) => id),
+  );
+  const shortlists = await shorten(
+    platform,
+    model,
+    known.map(({ user }) => user),
+    candidates,
   );
   const vectors = await readItemVectors(database, model.row.tower, [...new Set(shortlists.flat())]);
   const scores = await scoreTargets(
@@ -132,19 +129,22 @@ async function judgedImages(database: Database, userIds: readonly string[]): Pro
 }
 
 /**
- * The images worth scoring: all of them where they are few, else those furthest along the line from what the user
- * dislikes to what they like, or the newest where nothing is known of the user.
+ * The images worth scoring for each user: all of them where they are few, else those furthest along the line from what
+ * the user dislikes to what they like, or the newest where nothing is known of the user.
  */
-async function shortlist(
-  platform: Platform,
+async function shorten(
+  { database, imageMetrics }: Platform,
   model: ServingModel,
-  { reading, state }: ReadUser,
-  candidates: readonly string[],
-): Promise<string[]> {
-  if (candidates.length <= SHORTLIST) return [...candidates];
-  if (reading.judgements.length === 0) return candidates.slice(0, SHORTLIST);
-  const index = await platform.imageMetrics.holding(platform.database, model, candidates);
-  return index.nearest(state.taste, SHORTLIST, candidates).map(({ id }) => id);
+  users: readonly ReadUser[],
+  candidates: readonly string[][],
+): Promise<string[][]> {
+  const many = candidates.filter((ids, i) => ids.length > SHORTLIST && users[i]!.reading.judgements.length > 0);
+  const index = await imageMetrics.holding(database, model, [...new Set(many.flat())]);
+  return candidates.map((ids, i) =>
+    many.includes(ids)
+      ? index.nearest(users[i]!.state.taste, SHORTLIST, ids).map(({ id }) => id)
+      : ids.slice(0, SHORTLIST),
+  );
 }
 
 // ---------------------------------------------------------------- kept lists

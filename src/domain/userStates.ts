@@ -7,7 +7,6 @@ import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
 import type { ItemVector, Judgement, UserState } from '../inference/preferenceModel.ts';
 import { readHistories } from './feedback.ts';
-import { readItemVectors } from './itemVectors.ts';
 import type { ServingModel } from './models.ts';
 
 /** One like or dislike that the model reads. */
@@ -119,19 +118,21 @@ export async function readUsers(
   return read;
 }
 
-/** The states behind readings, computed again from the judgements they hold where memory has them no more. */
+/**
+ * The states behind readings of one model, computed again from the judgements they hold where memory has them no more.
+ * @param vectors the item vectors of all their judgements' images
+ */
 export async function statesOf(
-  platform: { database: Database; userStates: UserStates },
+  { userStates }: { readonly userStates: UserStates },
   readings: readonly Reading[],
+  vectors: ReadonlyMap<string, ItemVector>,
 ): Promise<UserState[]> {
-  return Promise.all(
-    readings.map(async (reading) => {
-      const known = platform.userStates.get(reading.model, reading.userId, reading.feedbackVersion);
-      if (known) return known.state;
-      const imageIds = reading.judgements.map(({ imageId }) => imageId);
-      const vectors = await readItemVectors(platform.database, reading.model.row.tower, imageIds);
-      const [state] = await reading.model.network.userStates([toHistory(reading.judgements, vectors)]);
-      return state!;
-    }),
+  const known = readings.map(
+    ({ model, userId, feedbackVersion }) => userStates.get(model, userId, feedbackVersion)?.state,
   );
+  const missing = readings.filter((_, i) => !known[i]);
+  const computed = missing[0]
+    ? await missing[0].model.network.userStates(missing.map(({ judgements }) => toHistory(judgements, vectors)))
+    : [];
+  return known.map((state) => state ?? computed.shift()!);
 }

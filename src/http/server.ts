@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { ping } from '../database/client.ts';
 import type { Platform } from '../domain/platform.ts';
@@ -30,8 +30,7 @@ export interface ServerOptions {
 export async function createServer(platform: Platform, { limits, log }: ServerOptions): Promise<FastifyInstance> {
   const apollo = await startApolloServer(limits);
   const server = Fastify({
-    loggerInstance: log as never,
-    requestIdLogLabel: 'requestId',
+    loggerInstance: requestLog(log),
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
@@ -68,6 +67,20 @@ function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: Ap
     bodyLimit: MAX_GRAPHQL_BYTES,
     handler: inSession(async (request, reply) => answer.call(routes, request, reply)),
   });
+}
+
+/** What is logged of a request: no header, and of its address the path alone. */
+function requestLog(log: Logger): FastifyBaseLogger {
+  return log.child(
+    {},
+    {
+      serializers: {
+        req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request), address: request.ip }),
+        res: (reply: FastifyReply) => ({ status: reply.statusCode }),
+      },
+      redact: ['*.authorization', '*.*.authorization', '*.secret', '*.signature'],
+    },
+  );
 }
 
 /** The path alone: the query of a signed address is a credential. */

@@ -1,0 +1,182 @@
+/**
+ * The service as a client meets it: HTTP over loopback, real PostgreSQL, real encoders, a model whose parameters were
+ * drawn and not trained. Encoding is done when a test asks for it, so that nothing is waited for.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { pino } from 'pino';
+import sharp from 'sharp';
+import { withTenant } from '../../src/database/client.ts';
+import { toGlobalId } from '../../src/domain/ids.ts';
+import { Networks } from '../../src/domain/models.ts';
+import { PictureLinks } from '../../src/domain/pictureLinks.ts';
+import { createPlatform, type Platform } from '../../src/domain/platform.ts';
+import { createServer, stopServer } from '../../src/http/server.ts';
+import {
+  loadImageEncoder,
+  loadTextEncoder,
+  SHIPPED_IMAGE_ENCODER,
+  SHIPPED_TEXT_ENCODER,
+} from '../../src/inference/encoders/index.ts';
+import { PictureStore } from '../../src/pictures/store.ts';
+import { encodeJobs } from '../../src/workers/encode.ts';
+import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
+import { untrainedModel } from '../support/untrainedModel.ts';
+
+export interface GraphqlAnswer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads what it has just asked for
+  data: any;
+  errors: { message: string; path?: (string | number)[]; extensions: { code: string } & Record<string, unknown> }[];
+}
+
+export interface TestTenant {
+  id: string;
+  adminKey: string;
+  serviceKey: string;
+  /** Runs work in the tenant's session. */
+  run<T>(work: () => Promise<T>): Promise<T>;
+  /** Asks as SERVICE, or as the key given. */
+  ask(query: string, variables?: object, key?: string): Promise<GraphqlAnswer>;
+  /** Uploads a picture of one colour and answers its global id. */
+  upload(colour: string, fields?: Record<string, string>): Promise<string>;
+  /** Encodes everything that is PENDING. */
+  encode(): Promise<void>;
+  /** Creates people and answers their global ids. */
+  people(...externalIds: string[]): Promise<string[]>;
+  judge(user: string, sentiment: 'LIKE' | 'DISLIKE' | 'SKIP', ...images: string[]): Promise<void>;
+}
+
+export interface TestService {
+  url: string;
+  test: TestDatabase;
+  platform: Platform;
+  /** Calls of the model's score so far. */
+  scoreCalls(): number;
+  /** Statements that the service has sent to the tables so far. */
+  statements(): number;
+  /** Every line that was logged. */
+  logLines(): string[];
+  tenant(): Promise<TestTenant>;
+  close(): Promise<void>;
+}
+
+/** A PNG picture of one colour, 48 × 32 pixels unless told. */
+export function picture(colour: string, width = 48, height = 32): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background: colour } })
+    .png()
+    .toBuffer();
+}
+
+const sent: string[] = [];
+const send = pg.Client.prototype.query;
+pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+  const [query] = args as [string | { text?: string }];
+  const text = typeof query === 'string' ? query : (query?.text ?? '');
+  if (!/pgboss|^(BEGIN|COMMIT|ROLLBACK)|set_config/.test(text)) sent.push(text);
+  return Reflect.apply(send, this, args);
+} as typeof send;
+
+export async function testService(): Promise<TestService> {
+  const test = await testDatabase();
+  const directory = await mkdtemp(join(tmpdir(), 'palate-http-'));
+  const [imageEncoder, textEncoder] = await Promise.all([
+    loadImageEncoder(SHIPPED_IMAGE_ENCODER),
+    loadTextEncoder(SHIPPED_TEXT_ENCODER),
+  ]);
+  const model = await untrainedModel({ image: imageEncoder.sha256, text: textEncoder.sha256 });
+  let scoreCalls = 0;
+  const score = model.score.bind(model);
+  model.score = (requests) => {
+    scoreCalls++;
+    return score(requests);
+  };
+
+  let url = '';
+  const platform = createPlatform(
+    {
+      database: test.database,
+      queue: test.queue,
+      pictures: await PictureStore.open(directory),
+      pictureLimits: { maxBytes: 200_000, maxPixels: 1_000_000 },
+      networks: new Networks([model]),
+      links: new PictureLinks('a key for tests, of 32 characters', () => url),
+      now: test.now,
+    },
+    { userStates: 50_000_000, vectorIndexes: 50_000_000 },
+  );
+  const logLines: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
+  const server = await createServer(platform, { limits: { maxQueryCost: 20_000, maxQueryTokens: 2_000 }, log });
+  url = await server.listen({ host: '127.0.0.1', port: 0 });
+
+  const ask = async (query: string, variables: object, key: string): Promise<GraphqlAnswer> => {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+      body: JSON.stringify({ query, variables }),
+    });
+    const { data, errors = [] } = (await response.json()) as GraphqlAnswer;
+    return { status: response.status, data, errors };
+  };
+
+  return {
+    url,
+    test,
+    platform,
+    scoreCalls: () => scoreCalls,
+    statements: () => sent.length,
+    logLines: () => logLines,
+    async tenant() {
+      const made = await newTenant(test.database, model);
+      const self: TestTenant = {
+        ...made,
+        ask: (query, variables = {}, key = made.serviceKey) => ask(query, variables, key),
+        async upload(colour, fields = {}) {
+          const form = new FormData();
+          form.set('file', new Blob([await picture(colour)]), 'picture.png');
+          for (const [name, value] of Object.entries(fields)) form.set(name, value);
+          const headers = { authorization: `Bearer ${made.serviceKey}` };
+          const response = await fetch(`${url}/images`, { method: 'POST', headers, body: form });
+          const body = (await response.json()) as { id: string };
+          if (!response.ok) throw new Error(JSON.stringify(body));
+          return body.id;
+        },
+        encode: () =>
+          withTenant(made.id, async () => {
+            const rows = await test.database.image.findMany({ where: { status: 'PENDING' }, select: { id: true } });
+            const data = { tenantId: made.id, imageIds: rows.map(({ id }) => id) };
+            await encodeJobs({ ...platform, imageEncoder, textEncoder }, [{ data, lastAttempt: true }], made.id);
+          }),
+        async people(...externalIds) {
+          const { data } = await self.ask(
+            `mutation ($items: [UpsertUserItem!]!) { upsertUsers(input: { items: $items }) { users { id } } }`,
+            { items: externalIds.map((externalId) => ({ externalId })) },
+          );
+          return data.upsertUsers.users.map(({ id }: { id: string }) => id);
+        },
+        async judge(user, sentiment, ...images) {
+          const { data } = await self.ask(
+            `mutation ($items: [FeedbackItem!]!) { submitFeedback(input: { items: $items }) { userErrors { message } } }`,
+            { items: images.map((image) => ({ user: { id: user }, image: { id: image }, sentiment })) },
+          );
+          expect(data.submitFeedback.userErrors).toEqual([]);
+        },
+      };
+      return self;
+    },
+    async close() {
+      await stopServer(server, 5);
+      await Promise.all([model, imageEncoder, textEncoder].map((network) => network.close()));
+      await test.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A well-formed id of this type that names nothing. */
+export function unknownId(type: Parameters<typeof toGlobalId>[0]): string {
+  return toGlobalId(type, '01890000-0000-7000-8000-000000000000');
+}
