@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PalateError } from '../errors.ts';
 import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
-import { decodeModel, type ModelArtifact, towerHash } from '../model/artifact.ts';
+import { decodeModel, type ModelArtifact, parseManifest, towerHash } from '../model/artifact.ts';
 import { itemGraph, itemVectorSize, scoreGraph, stateGraph } from '../model/graphs.ts';
 import { calibrated } from './calibration.ts';
 import { openSession, type Session, type Tensor } from './session.ts';
@@ -70,13 +70,10 @@ export class PreferenceModel {
 
   /** Reads manifest.json and the weights beside it. Throws BAD_USER_INPUT, naming the file, where they do not fit. */
   static async load(directory: string): Promise<PreferenceModel> {
-    const manifestFile = join(directory, 'manifest.json');
     try {
-      const manifest = await readFile(manifestFile, 'utf8');
-      const { weights } = JSON.parse(manifest) as { weights?: { file?: string } };
-      return await PreferenceModel.open(
-        decodeModel(manifest, await readFile(join(directory, weights?.file ?? 'weights.bin'))),
-      );
+      const manifest = parseManifest(await readFile(join(directory, 'manifest.json'), 'utf8'));
+      const weights = await readFile(join(directory, manifest.weights.file));
+      return await PreferenceModel.open(decodeModel(manifest, weights));
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new PalateError('BAD_USER_INPUT', `The model in ${directory} cannot be read: ${why}`, { cause });

@@ -31,6 +31,7 @@ export interface Session {
   readonly outputNames: readonly string[];
   /** Runs the model. Throws INTERNAL_SERVER_ERROR, naming the engine's reason, when the feeds do not fit it. */
   run(feeds: Tensors, outputs?: readonly string[]): Promise<Tensors>;
+  /** A run begun before may fail; one begun after does. */
   close(): Promise<void>;
 }
 
@@ -55,10 +56,12 @@ async function openHere(model: Uint8Array | string, options: SessionOptions): Pr
   } catch (cause) {
     throw new PalateError('INTERNAL_SERVER_ERROR', `The model could not be opened: ${reason(cause)}`, { cause });
   }
+  let closed = false;
   return {
     inputNames: engine.inputNames,
     outputNames: engine.outputNames,
     async run(feeds, outputs = engine.outputNames) {
+      if (closed) throw closedError();
       try {
         const engineFeeds = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toEngine(t)]));
         const results = await engine.run(engineFeeds, [...outputs]);
@@ -67,7 +70,11 @@ async function openHere(model: Uint8Array | string, options: SessionOptions): Pr
         throw new PalateError('INTERNAL_SERVER_ERROR', `The model could not be run: ${reason(cause)}`, { cause });
       }
     },
-    close: () => engine.release(),
+    async close() {
+      if (closed) return;
+      closed = true;
+      await engine.release();
+    },
   };
 }
 
@@ -79,6 +86,7 @@ function fromEngine(tensor: ort.Tensor): Tensor {
   return { dtype: tensor.type as ElementType, dims: tensor.dims, data: tensor.data as TensorData };
 }
 
+const closedError = () => new PalateError('INTERNAL_SERVER_ERROR', "The model's session is closed.");
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 // ---------------------------------------------------------------- in a thread of its own
@@ -110,7 +118,7 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
   thread.on('error', (cause) =>
     fail(new PalateError('INTERNAL_SERVER_ERROR', `The model's thread failed: ${reason(cause)}`, { cause })),
   );
-  thread.on('exit', () => fail(new PalateError('INTERNAL_SERVER_ERROR', "The model's session is closed.")));
+  thread.on('exit', () => fail(closedError()));
 
   type Call = WorkerRequest extends infer R ? (R extends WorkerRequest ? Omit<R, 'id'> : never) : never;
   const ask = <Value>(call: Call): Promise<Value> =>
@@ -126,6 +134,9 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
     kind: 'open',
     model,
     options: { ...options, worker: false },
+  }).catch(async (error) => {
+    await thread.terminate();
+    throw error;
   });
   return {
     ...names,

@@ -103,10 +103,12 @@ export class StateInputs {
 
   finish({ keysValues, direction, profile }: StateOutputs): UserState {
     const { judged, imageSums, imageTotals, textSums, textTotals, recent, recentJudged } = this;
+    const taste = tasteOf(imageSums, imageTotals);
     const arrays = [
       keysValues,
       direction,
       profile,
+      taste,
       judged,
       imageSums,
       imageTotals,
@@ -119,7 +121,7 @@ export class StateInputs {
       ...this.#counts,
       blockJudgements: this.#blockJudgements,
       profile: this.#blockJudgements.length > 0 ? profile : null,
-      taste: taste(imageSums, imageTotals),
+      taste,
       keysValues,
       direction,
       judged,
@@ -140,7 +142,7 @@ function addScaled(sums: Float32Array, offset: number, vector: Float32Array, wei
   for (let i = 0; i < vector.length; i++) sums[offset + i]! += weight * vector[i]!;
 }
 
-function taste(sums: Float32Array, totals: Float32Array): Float32Array {
+function tasteOf(sums: Float32Array, totals: Float32Array): Float32Array {
   const size = sums.length / 2;
   const [likes, dislikes] = [1 + totals[0]!, 1 + totals[1]!];
   return Float32Array.from({ length: size }, (_, i) => sums[i]! / likes - sums[size + i]! / dislikes);

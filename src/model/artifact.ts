@@ -86,9 +86,8 @@ export function encodeWeights({ parameters, transforms }: Omit<ModelArtifact, 'm
   return new Uint8Array(all.buffer);
 }
 
-/** Reads a stored model. Throws BAD_USER_INPUT, naming what is wrong, for a manifest or weights that do not fit. */
-export function decodeModel(manifestText: string, weights: Uint8Array): ModelArtifact {
-  const manifest = parseManifest(manifestText);
+/** Reads stored weights. Throws BAD_USER_INPUT, naming what is wrong, where they are not those of the manifest. */
+export function decodeModel(manifest: ModelManifest, weights: Uint8Array): ModelArtifact {
   const { architecture, inputTransforms } = manifest;
   const actual = sha256Of(weights);
   if (actual !== manifest.weights.sha256) {
@@ -124,16 +123,17 @@ export function decodeModel(manifestText: string, weights: Uint8Array): ModelArt
   return { manifest, parameters, transforms };
 }
 
-function parseManifest(text: string): ModelManifest {
+/** Reads manifest.json. Throws BAD_USER_INPUT, naming every field that does not fit. */
+export function parseManifest(text: string): ModelManifest {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new PalateError('BAD_USER_INPUT', 'The model manifest is not JSON.', { cause });
+    throw new PalateError('BAD_USER_INPUT', 'manifest.json is not JSON.', { cause });
   }
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new PalateError('BAD_USER_INPUT', `The model manifest does not fit: ${z.prettifyError(parsed.error)}`);
+  throw new PalateError('BAD_USER_INPUT', `manifest.json does not fit: ${z.prettifyError(parsed.error)}`);
 }
 
 /**

@@ -1,0 +1,96 @@
+/**
+ * A small preference model with drawn weights, every part awake: real in every operation, fast, and of no taste.
+ */
+import type { EncodedItem } from '../../src/inference/preferenceModel.ts';
+import { ALL_PARTS, type Architecture } from '../../src/model/architecture.ts';
+import { encodeWeights, type ModelArtifact, sha256Of } from '../../src/model/artifact.ts';
+import { initialParameters, parameterLayout } from '../../src/model/parameters.ts';
+import { Random } from '../../src/random.ts';
+
+export const SMALL_ARCHITECTURE: Architecture = {
+  imageInputs: 12,
+  textInputs: 6,
+  width: 16,
+  imageMetric: 8,
+  textMetric: 4,
+  layers: 2,
+  heads: 2,
+  hidden: 32,
+  tokens: 5,
+  history: 6,
+  parts: ALL_PARTS,
+};
+
+/** Numbers of the embeddings that the small model's transforms read. */
+export const SMALL_EMBEDDINGS = { image: 20, text: 10 };
+
+export interface SmallModelOptions {
+  readonly seed?: string;
+  /** Parameters to set to one value, by name, after the rest was drawn. */
+  readonly set?: Readonly<Record<string, number>>;
+  readonly calibration?: Partial<ModelArtifact['manifest']['calibration']>;
+}
+
+export function smallArtifact({
+  seed = 'small model',
+  set = {},
+  calibration = {},
+}: SmallModelOptions = {}): ModelArtifact {
+  const random = new Random(seed);
+  const drawn = initialParameters(SMALL_ARCHITECTURE, random);
+  const parameters = drawn.map((value) => value + 0.2 * random.normal());
+  const layout = parameterLayout(SMALL_ARCHITECTURE);
+  for (const [name, value] of Object.entries(set)) {
+    const { start, end } = layout.range(name);
+    parameters.fill(value, start, end);
+  }
+  const transform = (inputs: number, outputs: number) => ({
+    mean: Float32Array.from({ length: inputs }, () => 0.1 * random.normal()),
+    projection: Float32Array.from({ length: inputs * outputs }, () => random.normal()),
+    scale: Math.sqrt(outputs),
+  });
+  const { image, text } = SMALL_EMBEDDINGS;
+  const transforms = {
+    image: transform(image, SMALL_ARCHITECTURE.imageInputs),
+    text: transform(text, SMALL_ARCHITECTURE.textInputs),
+  };
+  const weights = encodeWeights({ parameters, transforms });
+  return {
+    manifest: {
+      format: 'palate-model-1',
+      name: 'small',
+      description: 'Drawn, not trained.',
+      licence: 'Apache-2.0',
+      weights: { file: 'weights.bin', sha256: sha256Of(weights), bytes: weights.length },
+      architecture: SMALL_ARCHITECTURE,
+      encoders: { image: 'a'.repeat(64), text: 'b'.repeat(64) },
+      inputTransforms: {
+        image: { inputs: image, scale: transforms.image.scale },
+        text: { inputs: text, scale: transforms.text.scale },
+      },
+      calibration: {
+        temperature: 1,
+        offset: 0,
+        likeRateWeight: 0,
+        standardErrors: [
+          { judgements: 0, logit: 2 },
+          { judgements: 16, logit: 0.5 },
+        ],
+        ...calibration,
+      },
+      training: {},
+    },
+    parameters,
+    transforms,
+  };
+}
+
+/** Embeddings of `count` images; every third has no prompt. */
+export function encodedItems(seed: string, count: number): EncodedItem[] {
+  const random = new Random(seed);
+  const normals = (length: number) => Float32Array.from({ length }, () => random.normal());
+  return Array.from({ length: count }, (_, i) => ({
+    image: normals(SMALL_EMBEDDINGS.image),
+    text: i % 3 === 2 ? null : normals(SMALL_EMBEDDINGS.text),
+  }));
+}
