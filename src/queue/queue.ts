@@ -17,6 +17,8 @@ export type Handler<N extends JobName> = (jobs: readonly Job<N>[], tenantId: str
 const SCHEMA = 'pgboss';
 /** For fetching and settling jobs; work itself uses the database's connections. */
 const CONNECTIONS = 4;
+/** A new job wakes its worker; one to be tried again, or that waited for another of its tenant, is found by asking. */
+const POLL_SECONDS = 1;
 
 /** One job, as its worker gets it. */
 export interface Job<N extends JobName> {
@@ -105,8 +107,8 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
           localConcurrency: concurrency,
           includeMetadata: true,
           perJobResults: true,
-          pollingIntervalSeconds: 1,
-          notifyPollingIntervalSeconds: 5,
+          pollingIntervalSeconds: POLL_SECONDS,
+          notifyPollingIntervalSeconds: POLL_SECONDS,
           burstWhenBatchFull: true, // more waited than fitted: no pause before the next
         },
         (jobs: JobWithMetadata<JobData[N]>[]) => doByTenant(jobs, handler),
