@@ -38,10 +38,21 @@ export function openDatabase(url: string, connections = 10): Database {
     connectionTimeoutMillis: CONNECTION_WAIT_MS,
     application_name: 'palate',
   });
-  return new PrismaClient({
+  const client = new PrismaClient({
     adapter: tenantAdapter(pool),
     transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: CONNECTION_WAIT_MS },
   });
+  return client.$extends({
+    query: { $allModels: { findUnique: refuseFindUnique, findUniqueOrThrow: refuseFindUnique } },
+  }) as unknown as Database; // the same but for what it refuses
+}
+
+/** Prisma makes one query of all `findUnique`s of a turn of the event loop: of one tenant's, and of all the others'. */
+async function refuseFindUnique(): Promise<never> {
+  throw new PalateError(
+    'INTERNAL_SERVER_ERROR',
+    'findUnique is joined with that of other tenants and would look among the rows of one: use findFirst.',
+  );
 }
 
 /** A tenant that never was: what asks for nobody's rows asks for this one's. */

@@ -132,6 +132,8 @@ function setTenant(tenantId: string): SqlQuery {
   };
 }
 
+/** A query with more has a list spelled out in it, and its text changes with the length of the list. */
+const MOST_ARGUMENTS = 20;
 /**
  * Names make PostgreSQL keep a statement prepared, which doubles throughput. Each connection keeps every name it has
  * seen, so texts that vary without end (lists spelled out) must not each get one: only the first some hundred do.
@@ -139,7 +141,8 @@ function setTenant(tenantId: string): SqlQuery {
 const MOST_STATEMENTS = 500;
 const statementNames = new Map<string, string>();
 
-function statementName({ sql }: SqlQuery): string {
+function statementName({ sql, args }: SqlQuery): string {
+  if (args.length > MOST_ARGUMENTS) return '';
   const known = statementNames.get(sql);
   if (known !== undefined) return known;
   if (statementNames.size >= MOST_STATEMENTS) return '';

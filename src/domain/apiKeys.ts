@@ -62,7 +62,7 @@ export async function verifyApiKey(database: Database, key: string, now: Date): 
   const tenantId = tenant.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   return withTenant(tenantId, async () => {
     const secretSha256 = sha256(secret);
-    const row = await database.apiKey.findUnique({ where: { tenantId_secretSha256: { tenantId, secretSha256 } } });
+    const row = await database.apiKey.findFirst({ where: { tenantId, secretSha256 } });
     if (!row || !timingSafeEqual(row.secretSha256, secretSha256)) {
       throw new PalateError('UNAUTHENTICATED', 'This API key is not known. Ask an ADMIN of the tenant for another.');
     }

@@ -35,8 +35,8 @@ export async function once<T>(
   const requestSha256 = Uint8Array.from(createHash('sha256').update(canonical(request)).digest());
   await takeTurn(transaction, tenantId, operation, key);
 
-  const place = { tenantId_operation_key: { tenantId, operation, key } };
-  const earlier = await transaction.idempotencyKey.findUnique({ where: place });
+  const place = { tenantId, operation, key };
+  const earlier = await transaction.idempotencyKey.findFirst({ where: place });
   if (earlier && now.getTime() - earlier.createdAt.getTime() < KEPT_MS) {
     if (Buffer.compare(earlier.requestSha256, requestSha256) === 0) return earlier.answer as T;
     throw new ItemError(
@@ -48,8 +48,8 @@ export async function once<T>(
   const answer = await work();
   const row = { requestSha256, answer: answer as Prisma.InputJsonValue, createdAt: now };
   await transaction.idempotencyKey.upsert({
-    where: place,
-    create: { tenantId, operation, key, ...row },
+    where: { tenantId_operation_key: place },
+    create: { ...place, ...row },
     update: row,
   });
   await sweep(transaction, new Date(now.getTime() - KEPT_MS));

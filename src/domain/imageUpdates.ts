@@ -36,12 +36,13 @@ export async function updateImages(
     const userErrors: UserError[] = [];
     const changed = await planUpdates(transaction, items, userErrors);
     const rows = changed.filter((change) => change !== null);
+    const renewed = rows.filter(({ before, after }) => before.prompt !== after.prompt).map(({ after }) => after.id);
+    // Users before images, as submitFeedback takes them, so that the two wait for each other and not in a circle.
+    await forgetPrompts(transaction, renewed);
     await writeUpdates(
       transaction,
       rows.map(({ after }) => after),
     );
-    const renewed = rows.filter(({ before, after }) => before.prompt !== after.prompt).map(({ after }) => after.id);
-    await forgetPrompts(transaction, renewed);
     await queueEncoding(transaction, platform.queue, renewed);
     return { images: changed.map((change) => change?.after ?? null), userErrors };
   });

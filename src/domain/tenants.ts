@@ -63,5 +63,5 @@ export async function createTenant(database: Database, name: string, base: BaseM
 
 /** The tenant of the session; null where there is none, such as one that was deleted since. */
 export function readTenant(queries: Queries): Promise<Tenant | null> {
-  return queries.tenant.findUnique({ where: { id: currentTenant() } });
+  return queries.tenant.findFirst({ where: { id: currentTenant() } });
 }

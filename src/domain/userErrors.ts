@@ -53,14 +53,17 @@ export function tooMany(field: string, items: readonly unknown[], most = MAX_ITE
 }
 
 /**
- * Checks a text's length in characters. Throws an ItemError: TOO_LARGE, or INVALID for a NUL character, which
- * PostgreSQL cannot keep, and for an empty text where one is needed.
+ * Checks a text's length in characters. Throws an ItemError: TOO_LARGE, or INVALID for an empty text where one is
+ * needed and for what PostgreSQL cannot keep: a NUL character, half of a surrogate pair.
  */
 export function checkText(field: string, text: string | null | undefined, most: number, needed = false): void {
   if (text === null || text === undefined) return;
   if (needed && text === '')
     throw new ItemError([field], 'INVALID', `${field} is empty; it needs at least one character.`);
   if (text.includes('\0')) throw new ItemError([field], 'INVALID', `${field} holds a NUL character; leave it out.`);
+  if (/\p{Surrogate}/u.test(text)) {
+    throw new ItemError([field], 'INVALID', `${field} holds half of a surrogate pair; send well-formed Unicode.`);
+  }
   const length = text.length <= most ? text.length : [...text].length;
   if (length > most) {
     throw new ItemError([field], 'TOO_LARGE', `${field} has ${length} characters; at most ${most} are kept.`);

@@ -69,6 +69,15 @@ describe('within withTenant', () => {
     expect(new Set(await Promise.all(work))).toEqual(new Set([true]));
   });
 
+  it('is asked for by findFirst: Prisma would join findUnique with those of other tenants', async () => {
+    const read = (tenant: typeof ours) =>
+      tenant.run(() => test.database.tenant.findFirst({ where: { id: tenant.id } }));
+    expect(await Promise.all([read(ours), read(theirs)])).toMatchObject([{ id: ours.id }, { id: theirs.id }]);
+    await expect(ours.run(() => test.database.tenant.findUnique({ where: { id: ours.id } }))).rejects.toThrow(
+      'findUnique is joined with that of other tenants and would look among the rows of one: use findFirst.',
+    );
+  });
+
   it('holds for the transactions begun in it', async () => {
     const before = (await ours.run(externalIds)).length;
     const seen = await ours.run(() =>

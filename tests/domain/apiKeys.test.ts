@@ -23,6 +23,12 @@ describe('an API key', () => {
     expect(await verify(tenant.serviceKey)).toMatchObject({ role: 'SERVICE' });
   });
 
+  it('is known where keys of many tenants are shown at once', async () => {
+    const tenants = await Promise.all([1, 2, 3].map(() => newTenant(test.database)));
+    const credentials = await Promise.all(tenants.map(({ adminKey }) => verify(adminKey)));
+    expect(credentials.map(({ tenantId }) => tenantId)).toEqual(tenants.map(({ id }) => id));
+  });
+
   it('is not kept: its row holds its beginning and a hash', async () => {
     const { apiKey, secret } = await make({ name: 'kept', role: 'ADMIN' });
     const row = await tenant.run(() => test.database.apiKey.findFirstOrThrow({ where: { id: apiKey.id } }));

@@ -53,8 +53,9 @@ describe('upsertUsers', () => {
       { externalId: 'good', displayName: 'n'.repeat(300) },
       { externalId: 'nul\0' },
       { externalId: '😀'.repeat(255) },
+      { externalId: '\ud83d' },
     ]);
-    expect(users.map((user) => user?.externalId ?? null)).toEqual([null, null, null, null, '😀'.repeat(255)]);
+    expect(users.map((user) => user?.externalId ?? null)).toEqual([null, null, null, null, '😀'.repeat(255), null]);
     expect(userErrors).toEqual([
       {
         field: ['items', '0', 'externalId'],
@@ -75,6 +76,10 @@ describe('upsertUsers', () => {
         field: ['items', '3', 'externalId'],
         code: 'INVALID',
         message: 'externalId holds a NUL character; leave it out.',
+      },
+      {
+        ...{ field: ['items', '5', 'externalId'], code: 'INVALID' },
+        message: 'externalId holds half of a surrogate pair; send well-formed Unicode.',
       },
     ]);
   });
