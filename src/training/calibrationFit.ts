@@ -16,31 +16,64 @@ export interface CalibrationSample {
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const MOST_STEPS = 50;
+const SMALLEST_MOVE = 1e-9;
+const LEAST_TEMPERATURE = 1e-3;
 /** Weight of a standard normal prior on each coefficient: keeps them finite where the samples are separable. */
 const PRIOR_PRECISION = 1e-3;
 
-/** Newton's method on the log likelihood: three coefficients, from (1, 0, 0). */
+/**
+ * Newton's method on the log posterior from (0, 0, 0), where it is least curved; a step that overshoots is halved.
+ */
 export function fitCalibration(
   samples: readonly CalibrationSample[],
 ): Pick<Calibration, 'temperature' | 'offset' | 'likeRateWeight'> {
-  const at: [number, number, number] = [1, 0, 0];
+  let at: Coefficients = [0, 0, 0];
+  let height = logPosterior(at, samples);
   for (let step = 0; step < MOST_STEPS; step++) {
     const gradient = at.map((value) => -PRIOR_PRECISION * value);
     const hessian = [0, 1, 2].map((i) => [0, 1, 2].map((j) => (i === j ? PRIOR_PRECISION : 0)));
-    for (const { margin, likeRateLogit, liked } of samples) {
-      const x = [margin, 1, likeRateLogit];
-      const p = sigmoid(at[0] * margin + at[1] + at[2] * likeRateLogit);
+    for (const sample of samples) {
+      const x = [sample.margin, 1, sample.likeRateLogit];
+      const p = sigmoid(logOdds(at, sample));
       for (let i = 0; i < 3; i++) {
-        gradient[i]! += ((liked ? 1 : 0) - p) * x[i]!;
+        gradient[i]! += ((sample.liked ? 1 : 0) - p) * x[i]!;
         for (let j = 0; j < 3; j++) hessian[i]![j]! += p * (1 - p) * x[i]! * x[j]!;
       }
     }
     const move = solve3(hessian, gradient);
-    for (let i = 0; i < 3; i++) at[i]! += move[i]!;
-    if (Math.hypot(...move) < 1e-9) break;
+    for (let share = 1; ; share /= 2) {
+      if (Math.hypot(...move) * share < SMALLEST_MOVE) return named(at);
+      const next: Coefficients = [at[0] + share * move[0]!, at[1] + share * move[1]!, at[2] + share * move[2]!];
+      const nextHeight = logPosterior(next, samples);
+      if (nextHeight <= height) continue;
+      at = next;
+      height = nextHeight;
+      break;
+    }
   }
-  // A model that orders no better than chance may fit a temperature of 0 or below: the least that keeps its order.
-  return { temperature: Math.max(at[0], 1e-3), offset: at[1], likeRateWeight: at[2] };
+  return named(at);
+}
+
+/** T, β, ρ. */
+type Coefficients = readonly [number, number, number];
+
+// A model that orders no better than chance may fit a temperature of 0 or below: the least that keeps its order.
+const named = ([temperature, offset, likeRateWeight]: Coefficients) => ({
+  temperature: Math.max(temperature, LEAST_TEMPERATURE),
+  offset,
+  likeRateWeight,
+});
+
+const logOdds = ([temperature, offset, likeRateWeight]: Coefficients, sample: CalibrationSample): number =>
+  temperature * sample.margin + offset + likeRateWeight * sample.likeRateLogit;
+
+function logPosterior(at: Coefficients, samples: readonly CalibrationSample[]): number {
+  let sum = (-PRIOR_PRECISION / 2) * at.reduce((total, value) => total + value * value, 0);
+  for (const sample of samples) {
+    const x = sample.liked ? logOdds(at, sample) : -logOdds(at, sample);
+    sum -= Math.max(0, -x) + Math.log1p(Math.exp(-Math.abs(x))); // log σ(x)
+  }
+  return sum;
 }
 
 /** Gaussian elimination with partial pivoting. */
