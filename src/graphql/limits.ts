@@ -47,13 +47,15 @@ export function costLimit(maxCost: number): ApolloServerPlugin {
     async requestDidStart() {
       return {
         async didResolveOperation({ schema, document, request, operationName }) {
-          const cost = getComplexity({
-            schema,
-            query: document,
-            variables: request.variables ?? {},
-            ...(operationName ? { operationName } : {}),
-            estimators: [estimate],
-          });
+          const cost = asUserInput(() =>
+            getComplexity({
+              schema,
+              query: document,
+              variables: request.variables ?? {},
+              ...(operationName ? { operationName } : {}),
+              estimators: [estimate],
+            }),
+          );
           if (cost <= maxCost) return;
           throw new GraphQLError(
             `This operation costs ${cost} points and at most ${maxCost} are allowed: ask for smaller pages or fewer fields.`,
@@ -63,4 +65,16 @@ export function costLimit(maxCost: number): ApolloServerPlugin {
       };
     },
   };
+}
+
+/** Variables that do not fit their types are found out here, before execution would: told with the same code. */
+function asUserInput<T>(reckon: () => T): T {
+  try {
+    return reckon();
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    const { message, nodes } = error;
+    const extensions = { code: 'BAD_USER_INPUT', http: { status: 400 } };
+    throw new GraphQLError(message, nodes ? { nodes, extensions } : { extensions });
+  }
 }

@@ -1,0 +1,57 @@
+/** Settings: defaults where nothing is set, and one clear message for all that is wrong. */
+import { describeSettings, readConfig } from '../src/config.ts';
+
+it('has a default for every setting', () => {
+  expect(readConfig({})).toMatchObject({
+    port: 4000,
+    host: '127.0.0.1',
+    dataDirectory: './.palate',
+    databaseUrl: null,
+    maxUploadBytes: 20_000_000,
+    maxPixels: 50_000_000,
+  });
+});
+
+it('counts an empty variable as unset, and takes what is in range', () => {
+  expect(readConfig({ PORT: ' ', PALATE_MAX_PIXELS: '1000' })).toMatchObject({ port: 4000, maxPixels: 1000 });
+  expect(readConfig({ PORT: '0', PALATE_PUBLIC_URL: 'https://taste.example/' })).toMatchObject({
+    port: 0,
+    publicUrl: 'https://taste.example',
+  });
+});
+
+it.each([
+  ['PORT', '65536', 'PORT: "65536" is not a whole number from 0 to 65535.'],
+  ['PORT', '4000.5', 'PORT: "4000.5" is not a whole number from 0 to 65535.'],
+  ['PORT', '-1', 'PORT: "-1" is not a whole number from 0 to 65535.'],
+  ['PALATE_PUBLIC_URL', 'ftp://x', 'PALATE_PUBLIC_URL: "ftp://x" is not an http:// or https:// address.'],
+  [
+    'PALATE_LOG_LEVEL',
+    'loud',
+    'PALATE_LOG_LEVEL: "loud" is not one of fatal, error, warn, info, debug, trace, silent.',
+  ],
+])('refuses %s=%s, naming variable, value and what is allowed', (variable, value, message) => {
+  expect(() => readConfig({ [variable]: value })).toThrow(message);
+});
+
+it('never shows a secret', () => {
+  expect(() => readConfig({ DATABASE_URL: 'mysql://palate:hunter2@db' })).toThrow(
+    /^DATABASE_URL: The value is not a postgres:\/\/ or postgresql:\/\/ address\.$/,
+  );
+});
+
+it('tells everything that is wrong at once', () => {
+  expect(() => readConfig({ PORT: 'x', HOST: 'a b' })).toThrow(/PORT: .*\nHOST: /);
+});
+
+it('describes every setting in a row of its own', () => {
+  const rows = describeSettings();
+  expect(new Set(rows.map(({ variable }) => variable)).size).toBe(rows.length);
+  expect(rows[0]).toEqual({
+    variable: 'PORT',
+    default: '4000',
+    unit: '',
+    allowed: 'a whole number from 0 to 65535',
+    doc: 'The TCP port to listen on; 0 takes any free one.',
+  });
+});
