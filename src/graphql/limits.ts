@@ -7,7 +7,7 @@ import { GraphQLError } from 'graphql';
 import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
 
 /** Points for a field itself, where it does more than read what is loaded: a pass of the model or a scan of vectors. */
-const OWN_COST: Readonly<Record<string, number>> = {
+export const OWN_COST: Readonly<Record<string, number>> = {
   'User.score': 5,
   'User.rank': 20,
   'User.recommendations': 100,
