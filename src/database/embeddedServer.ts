@@ -164,7 +164,13 @@ async function leave(cluster: Cluster, keeper: pg.Client): Promise<void> {
 
 async function start(cluster: Cluster, settings: Readonly<Record<string, string>>): Promise<EmbeddedServer> {
   const log = join(cluster.path, 'server.log');
-  const all = { port: await freePort(), listen_addresses: '127.0.0.1', unix_socket_directories: "''", ...settings };
+  const all = {
+    port: await freePort(),
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: "''",
+    autovacuum_naptime: '10s', // a tenant fills its tables within a minute: the planner is to know of it
+    ...settings,
+  };
   const flags = Object.entries(all).map(([name, value]) => `-c ${name}=${value}`);
   await disownZombie(cluster);
   let failure: unknown;

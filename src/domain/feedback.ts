@@ -105,13 +105,19 @@ export async function readHistories(
     SELECT history.* FROM unnest(${[...new Set(userIds)]}::uuid[]) AS wanted (user_id)
     CROSS JOIN LATERAL (
       SELECT feedback.user_id AS "userId", feedback.id AS "feedbackId", feedback.image_id AS "imageId",
-        feedback.sentiment, feedback.weight, feedback.judged_at AS "judgedAt", item_vectors.vector
+        feedback.sentiment, feedback.weight, feedback.judged_at AS "judgedAt", item.vector
       FROM feedback
-      JOIN images ON images.tenant_id = feedback.tenant_id AND images.id = feedback.image_id
-      JOIN item_vectors ON item_vectors.tenant_id = feedback.tenant_id AND item_vectors.tower = ${tower}
-        AND item_vectors.image_id = feedback.image_id
+      -- LIMIT 1 makes each a look-up by key, however many images there are: a user has few of them.
+      CROSS JOIN LATERAL (
+        SELECT FROM images
+        WHERE tenant_id = feedback.tenant_id AND id = feedback.image_id AND status = 'READY' LIMIT 1
+      ) AS image
+      CROSS JOIN LATERAL (
+        SELECT vector FROM item_vectors
+        WHERE tenant_id = feedback.tenant_id AND tower = ${tower} AND image_id = feedback.image_id LIMIT 1
+      ) AS item
       WHERE feedback.tenant_id = ${currentTenant()}::uuid AND feedback.user_id = wanted.user_id
-        AND feedback.sentiment <> 'SKIP' AND images.status = 'READY'
+        AND feedback.sentiment <> 'SKIP'
       ORDER BY feedback.judged_at DESC, feedback.id DESC
       LIMIT ${MAX_HISTORY}
     ) AS history

@@ -89,8 +89,8 @@ const encode = (images: readonly { id: string }[], lastAttempt = false): Promise
   );
 const read = (id: string) =>
   inTenant(() =>
-    database.image.findUniqueOrThrow({
-      where: { tenantId_id: { tenantId, id } },
+    database.image.findFirstOrThrow({
+      where: { id },
       include: { embeddings: { orderBy: { encoder: 'asc' } }, itemVectors: true },
     }),
   );
