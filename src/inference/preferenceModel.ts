@@ -156,7 +156,7 @@ export class PreferenceModel {
     const users = inputs.length;
     const size = itemVectorSize(this.manifest.architecture);
     const results = await this.#sessions.state.run({
-      items: half(joinHalves(inputs.map((i) => i.items)), users, history, size),
+      items: half(join16(inputs.map((i) => i.items)), users, history, size),
       judged: float(join32(inputs.map((i) => i.judged)), users, history, 2),
       imageSums: float(join32(inputs.map((i) => i.imageSums)), users, 2, imageMetric),
       imageTotals: float(join32(inputs.map((i) => i.imageTotals)), users, 2, 1),
@@ -285,8 +285,12 @@ function rows(vectors: readonly Float32Array[], width: number, what: string): Fl
   return join32(vectors);
 }
 
-function join32(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+/** One array after the other. */
+function concatenate<Numbers extends Float32Array | Uint16Array>(
+  empty: (length: number) => Numbers,
+  parts: readonly Numbers[],
+) {
+  const all = empty(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {
     all.set(part, offset);
@@ -295,12 +299,5 @@ function join32(parts: readonly Float32Array[]): Float32Array {
   return all;
 }
 
-function joinHalves(parts: readonly Uint16Array[]): Uint16Array {
-  const all = new Uint16Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
-}
+const join32 = (parts: readonly Float32Array[]) => concatenate((length) => new Float32Array(length), parts);
+const join16 = (parts: readonly Uint16Array[]) => concatenate((length) => new Uint16Array(length), parts);
