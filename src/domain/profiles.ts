@@ -53,28 +53,43 @@ export async function refreshProfiles(
   const profiles = new Map<string, Profile>();
   for (let start = 0; start < userIds.length; start += REFRESH_BATCH) {
     const users = await readUsers(platform, model, userIds.slice(start, start + REFRESH_BATCH));
-    const rows = [];
-    for (const { reading, state } of users.values()) {
-      const profile = profileOf(reading, state.profile);
-      if (!profile) continue;
-      profiles.set(profile.userId, profile);
-      const { model: _, vector, ...columns } = profile;
-      const { feedbackVersion } = reading;
-      rows.push({
-        ...columns,
-        tenantId: currentTenant(),
-        modelId: model.row.id,
-        feedbackVersion,
-        vector: toBytes(vector),
-      });
+    const computed = [...users.values()].flatMap(({ reading, state }) => profileOf(reading, state.profile) ?? []);
+    for (const profile of computed) profiles.set(profile.userId, profile);
+    await keepProfiles(
+      platform.database,
+      computed.map((profile) => ({ profile, version: users.get(profile.userId)!.reading.feedbackVersion })),
+    );
+    const without = [...users.keys()].filter((id) => !profiles.has(id));
+    if (without.length > 0) {
+      await platform.database.profile.deleteMany({ where: { modelId: model.row.id, userId: { in: without } } });
     }
-    // Two that write the same profile at once leave one of them, and the next reader finds out if it is the older.
-    await platform.database.$transaction([
-      platform.database.profile.deleteMany({ where: { modelId: model.row.id, userId: { in: [...users.keys()] } } }),
-      platform.database.profile.createMany({ data: rows, skipDuplicates: true }),
-    ]);
   }
   return profiles;
+}
+
+/**
+ * Keeps profiles, but for those of which a newer one is kept and those of users deleted meanwhile. Always in the order
+ * of their users, so that two that write the same ones wait for each other and not in a circle.
+ */
+async function keepProfiles(database: Database, kept: readonly { profile: Profile; version: number }[]): Promise<void> {
+  if (kept.length === 0) return;
+  const column = <K extends keyof Profile>(name: K) => kept.map(({ profile }) => profile[name]);
+  await database.$executeRaw`
+    INSERT INTO profiles (tenant_id, model_id, user_id, vector, likes, dislikes, feedback_version, as_of)
+    SELECT ${currentTenant()}::uuid, ${kept[0]!.profile.model.row.id}::uuid, item.*
+    FROM (
+      SELECT user_id, decode(vector, 'hex'), likes, dislikes, version, as_of FROM unnest(
+        ${column('userId')}::uuid[], ${column('vector').map(toHex)}::text[], ${column('likes')}::int[],
+        ${column('dislikes')}::int[], ${kept.map(({ version }) => version)}::int[],
+        ${column('asOf').map((instant) => instant.toISOString())}::timestamptz[]
+      ) AS profile (user_id, vector, likes, dislikes, version, as_of)
+      WHERE user_id IN (SELECT id FROM users)
+      ORDER BY user_id
+    ) AS item
+    ON CONFLICT (tenant_id, model_id, user_id) DO UPDATE SET
+      vector = EXCLUDED.vector, likes = EXCLUDED.likes, dislikes = EXCLUDED.dislikes,
+      feedback_version = EXCLUDED.feedback_version, as_of = EXCLUDED.as_of
+    WHERE profiles.feedback_version < EXCLUDED.feedback_version`;
 }
 
 /** Users of the tenant whose profile is not of their newest feedback, those that have one first. */
@@ -116,8 +131,8 @@ function profileOf(reading: Reading, attention: Float32Array | null): Profile | 
 }
 
 /** Single floats, little-endian, as the database keeps them. */
-function toBytes(vector: Float32Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
+function toHex(vector: Float32Array): string {
+  return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('hex');
 }
 
 export function toFloats(bytes: Uint8Array): Float32Array {

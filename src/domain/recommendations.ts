@@ -20,6 +20,8 @@ export const MAX_RECOMMENDATIONS = 1_000;
 const SHORTLIST = 2_000;
 /** How long a cursor is good for. */
 const LIST_LIFETIME_MS = 3_600_000;
+/** Expired lists that are swept away beyond as many as were made, so that they grow fewer. */
+const SWEPT_MORE = 10;
 
 export interface RecommendationRequest {
   userId: string;
@@ -157,6 +159,7 @@ interface Packed {
   scores: [number, number, number, number][];
 }
 
+/** Keeps lists, and sweeps some that have expired. Index: recommendation_lists_tenant_id_expires_at_idx. */
 async function keepLists(
   { database, now }: Platform,
   model: ServingModel,
@@ -173,10 +176,12 @@ async function keepLists(
     scores: pack(scores),
     expiresAt: new Date(now().getTime() + LIST_LIFETIME_MS),
   }));
-  await database.$transaction([
-    database.recommendationList.deleteMany({ where: { expiresAt: { lt: now() } } }),
-    database.recommendationList.createMany({ data }),
-  ]);
+  await database.recommendationList.createMany({ data });
+  await database.$executeRaw`
+    DELETE FROM recommendation_lists WHERE id IN (
+      SELECT id FROM recommendation_lists WHERE expires_at < ${now()}
+      ORDER BY expires_at LIMIT ${data.length + SWEPT_MORE} FOR UPDATE SKIP LOCKED
+    )`;
 }
 
 function pack(scores: readonly Score[]): Uint8Array<ArrayBuffer> {

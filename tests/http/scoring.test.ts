@@ -362,7 +362,8 @@ describe('profiles and similar people', () => {
     const kept = () =>
       tenant.run(() => service.test.database.profile.findMany({ where: { userId: idOf('User', gil)! } }));
     expect(await kept()).toEqual([]);
-    await tenant.run(() => prepareProfiles(service.platform));
+    const worker = () => tenant.run(() => prepareProfiles(service.platform));
+    await Promise.all([worker(), worker(), worker()]); // as many as there are replicas
     const [prepared] = await kept();
     const { user } = await ofUser('gil', 'preferenceProfile { vector likes }');
     expect(user.preferenceProfile.likes).toBe(1);
@@ -380,6 +381,19 @@ describe('profiles and similar people', () => {
     const after = (await ofUser('fay', 'preferenceProfile { likes dislikes vector }')).user.preferenceProfile;
     expect([before.likes, before.dislikes, after.likes, after.dislikes]).toEqual([1, 0, 1, 1]);
     expect(after.vector).not.toEqual(before.vector);
+  });
+
+  it('are gone once every judgement has been taken back', async () => {
+    const [hal] = (await tenant.people('hal')) as [string];
+    await tenant.judge(hal, 'LIKE', reds[0]!);
+    const near = async () => JSON.stringify((await similar('ada', 100)).user);
+    expect(await near()).toContain('"hal"');
+    const { user } = await ofUser('hal', 'preferenceProfile { likes } feedback { nodes { id } }');
+    expect(user.preferenceProfile.likes).toBe(1);
+    const ids = user.feedback.nodes.map(({ id }: { id: string }) => id);
+    await tenant.ask('mutation ($ids: [ID!]!) { retractFeedback(input: { ids: $ids }) { retractedIds } }', { ids });
+    expect((await ofUser('hal', 'preferenceProfile { likes }')).user.preferenceProfile).toBeNull();
+    expect(await near()).not.toContain('"hal"');
   });
 });
 

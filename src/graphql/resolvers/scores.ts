@@ -20,7 +20,9 @@ export const scoreResolvers: Pick<Resolvers, 'Score' | 'ScoreExplanation' | 'Inf
     async influences(score, { first }, { loaders }) {
       checkFirst(first);
       const { influences } = await loaders.explanations.load({ score, influences: true });
-      return influences.slice(0, first);
+      // A later page of recommendations may rest on a judgement that has been taken back since.
+      const standing = await Promise.all(influences.map(({ feedbackId }) => loaders.feedback.load(feedbackId)));
+      return influences.filter((_, i) => standing[i]).slice(0, first);
     },
     async tokens(score, _, { loaders }) {
       const { attention } = await loaders.explanations.load({ score, influences: false });
