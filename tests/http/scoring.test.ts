@@ -13,18 +13,6 @@ let pending: string;
 const REDS = ['#ff0000', '#ee1010', '#dd0000', '#cc2020', '#ff3030', '#bb0000'];
 const BLUES = ['#0000ff', '#1010ee', '#0000dd', '#2020cc', '#3030ff', '#0000bb'];
 
-/** Every list and edge of a person. */
-const PEOPLE_FIELDS = `users(first: $first) {
-  totalCount
-  nodes {
-    feedback(first: 3) { totalCount nodes { user { id } image { id owner { id } } } }
-    score(imageId: $id) { image { id } user { id } model { id } explanation { influences { feedback { image { id } } } } }
-    recommendations(first: 3) { nodes { image { id } } }
-    similarUsers(first: 3) { nodes { user { externalId } } }
-    preferenceProfile { likes }
-  }
-}`;
-
 beforeAll(async () => {
   service = await testService();
   tenant = await service.tenant();
@@ -415,65 +403,5 @@ describe('similarImages', () => {
       id: await tenant.upload('#010203'),
     });
     expect(data.image.similarImages).toEqual([]);
-  });
-});
-
-describe('a request for many', () => {
-  it('scores all its people, images and rankings in one call of the model', async () => {
-    const before = service.scoreCalls();
-    const { data, errors } = await tenant.ask(
-      `query ($a: ID!, $b: ID!, $ids: [ID!]!) {
-        users(first: 100) { nodes { a: score(imageId: $a) { value } b: score(imageId: $b) { value } rank(imageIds: $ids) { scores { value } } } }
-      }`,
-      { a: reds[4], b: blues[4], ids: [reds[5], blues[5]] },
-    );
-    expect(errors).toEqual([]);
-    expect(data.users.nodes.length).toBeGreaterThan(5);
-    expect(service.scoreCalls() - before).toBe(1);
-  });
-
-  it('explains all its scores in one call more', async () => {
-    const before = service.scoreCalls();
-    const { errors } = await tenant.ask(
-      `query ($id: ID!) {
-        users(first: 100) { nodes { score(imageId: $id) { explanation { influences { effect } tokens { weight } } } } }
-      }`,
-      { id: reds[4] },
-    );
-    expect(errors).toEqual([]);
-    expect(service.scoreCalls() - before).toBe(2);
-  });
-
-  describe('about twelve people alike in all but their names', () => {
-    let crowd: TestTenant;
-    let target: string;
-    beforeAll(async () => {
-      crowd = await service.tenant();
-      const names = Array.from({ length: 12 }, (_, i) => `person ${i}`);
-      const ids = await crowd.people(...names);
-      const images = await Promise.all(REDS.map((colour, i) => crowd.upload(colour, { externalId: `image ${i}` })));
-      const owned = await Promise.all(names.map((owner, i) => crowd.upload(`#0000${10 + i}`, { owner })));
-      await crowd.encode();
-      for (const [i, id] of ids.entries()) await crowd.judge(id, 'LIKE', images[0]!, owned[i]!);
-      target = images[1]!;
-    });
-
-    it.each([
-      ['people', PEOPLE_FIELDS],
-      ['images', 'images(first: $first) { nodes { owner { id } similarImages { id } url } totalCount }'],
-    ])('sends as many statements for twelve %s and all that is theirs as for two', async (_, fields) => {
-      const statements = async (first: number) => {
-        const before = service.statements();
-        const query = `query ($first: Int!, $id: ID!) { ${fields} node(id: $id) { id } }`;
-        const { errors } = await crowd.ask(query, { first, id: target });
-        expect(errors).toEqual([]);
-        return service.statements() - before;
-      };
-      await statements(12); // what is kept in memory is there
-      // Which loads fall into one turn of the event loop varies by a statement or two; an edge without a loader would
-      // add one for each of the ten more.
-      const short = await statements(2);
-      expect((await statements(12)) - short).toBeLessThan(5);
-    });
   });
 });
