@@ -6,7 +6,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { withTenant } from '../database/client.ts';
 import { toGlobalId } from '../domain/ids.ts';
-import type { ImageDescription } from '../domain/images.ts';
+import { type ImageDescription, imagesByIds } from '../domain/images.ts';
 import { type PictureLink, parsePictureSize } from '../domain/pictureLinks.ts';
 import type { Platform } from '../domain/platform.ts';
 import { takePicture } from '../domain/uploads.ts';
@@ -113,7 +113,7 @@ async function sendPicture(
   { tenantId, imageId, size }: PictureLink,
   secondsLeft: number,
 ): Promise<FastifyReply> {
-  const image = await withTenant(tenantId, () => platform.database.image.findFirst({ where: { id: imageId } }));
+  const image = (await withTenant(tenantId, () => imagesByIds(platform.database, [imageId]))).get(imageId);
   if (!image) throw new PalateError('NOT_FOUND', 'This picture has been deleted.');
   const stored = await platform.pictures.get(tenantId, image.sha256);
   return reply
