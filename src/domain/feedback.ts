@@ -16,8 +16,8 @@ import {
   UUID_PATTERN,
 } from './pages.ts';
 
-/** The most judgements of a user that a model reads: the newest. */
-export const MAX_HISTORY = 256;
+/** The most judgements of a user that a model reads: the newest. With their item vectors, 1 MB. */
+export const MAX_HISTORY = 2_048;
 
 /** A row of `feedback`, as Prisma would read it. */
 export const FEEDBACK_COLUMNS = Prisma.raw(
@@ -92,7 +92,7 @@ export interface HistoryEntry {
 }
 
 /**
- * The newest likes and dislikes of each of these users, at most 256, newest first: those of images that are READY
+ * The newest likes and dislikes of each of these users, at most `MAX_HISTORY`, newest first: those of images that are READY
  * and have an item vector in this tower. All in one query; a user without any is left out.
  * Index: feedback_tenant_id_user_id_judged_at_id_idx.
  */

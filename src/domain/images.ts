@@ -53,7 +53,7 @@ export function checkDescription(description: ImageDescription): void {
 
 /**
  * Makes a stored picture an image of the tenant and queues its encoding, in one transaction. The same bytes of the
- * same owner are the same image: it is answered as it is, its description unchanged.
+ * same owner are the same image: it is answered as it is, its description unchanged; one that FAILED is tried again.
  * Throws an ItemError: NOT_FOUND for an unknown owner, CONFLICT for an externalId of another image, and what
  * `checkDescription` throws.
  */
@@ -69,6 +69,8 @@ export async function registerImage(
     const ownerId = description.owner ? await resolveOwner(transaction, description.owner) : null;
     const same = { sha256: picture.sha256, ownerId };
     const known = await transaction.image.findFirst({ where: same });
+    if (known?.status === 'FAILED')
+      return { image: await tryAgain(transaction, platform.queue, known), created: false };
     if (known) return { image: known, created: false };
     if (externalId !== null && (await transaction.image.findFirst({ where: { externalId } }))) {
       throw externalIdTaken(externalId);
@@ -88,6 +90,14 @@ export async function registerImage(
     await queueEncoding(transaction, platform.queue, [image.id]);
     return { image, created: true };
   });
+}
+
+/** The reasons for which an image FAILED ask for the picture to be sent again. */
+async function tryAgain(transaction: Queries, queue: Queue, image: Image): Promise<Image> {
+  const pending = { status: 'PENDING', statusReason: null } as const;
+  await transaction.image.updateMany({ where: { id: image.id }, data: pending });
+  await queueEncoding(transaction, queue, [image.id]);
+  return { ...image, ...pending };
 }
 
 async function resolveOwner(queries: Queries, ref: UserRef): Promise<string> {

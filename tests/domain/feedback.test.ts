@@ -339,9 +339,9 @@ describe('readHistories', () => {
     ]);
   });
 
-  it('reads the newest 256 of a user', async () => {
+  it('reads the newest 2,048 of a user', async () => {
     await tenant.run(async () => {
-      const ids = Array.from({ length: 300 }, (_, i) => `01900000-0000-7000-8000-${i.toString().padStart(12, '0')}`);
+      const ids = Array.from({ length: 2_100 }, (_, i) => `01900000-0000-7000-8000-${i.toString().padStart(12, '0')}`);
       const base = Prisma.sql`${tenant.id}::uuid`;
       await test.database.$executeRaw`
         INSERT INTO images (tenant_id, id, sha256, format, byte_length, width, height, status)
@@ -354,7 +354,7 @@ describe('readHistories', () => {
         SELECT ${base}, id, ${ada.id}::uuid, id, 'LIKE', 1, timestamptz '2025-01-01' + n * interval '1 s'
         FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS item (id, n)`;
       const history = (await readHistories(test.database, TEST_MODEL.towerHash, [ada.id])).get(ada.id)!;
-      expect(history.map(({ imageId }) => imageId)).toEqual(ids.slice(44).reverse());
+      expect(history.map(({ imageId }) => imageId)).toEqual(ids.slice(52).reverse());
     });
   });
 });

@@ -73,6 +73,16 @@ describe('registerImage', () => {
     expect(theirs).toMatchObject({ created: true, image: { tenantId: stranger.id } });
   });
 
+  it('tries a picture that FAILED again when its bytes are sent again', async () => {
+    const { image } = await register('broken');
+    await tenant.run(() =>
+      test.database.image.updateMany({ where: { id: image.id }, data: { status: 'FAILED', statusReason: 'Lost.' } }),
+    );
+    const again = await register('broken');
+    expect(again).toMatchObject({ created: false, image: { id: image.id, status: 'PENDING', statusReason: null } });
+    expect(await encodeJobs()).toEqual([image.id, image.id]);
+  });
+
   it('stores one picture where the same bytes arrive many times at once', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => register('rush')));
     expect(new Set(answers.map(({ image }) => image.id)).size).toBe(1);
