@@ -48,8 +48,8 @@ export function trainBaseCommand(): Command {
     .requiredOption('--metadata <file>', 'the list: JSON, [{"file", "artist", "categories": [tag, …]}, …]')
     .option('--out <dir>', 'where manifest.json, weights.bin and report.md are written', SHIPPED_MODEL)
     .option('--seed <n>', 'splits, people and starting weights are drawn by it', wholeNumber, 1)
-    .option('--network-steps <n>', 'steps of phase 1, the network', wholeNumber, 1_500)
-    .option('--token-steps <n>', 'steps of phase 2, network and tokens', wholeNumber, 2_500)
+    .option('--network-steps <n>', 'steps of phase 1, the network', wholeNumber, 1_200)
+    .option('--token-steps <n>', 'steps of phase 2, network and tokens', wholeNumber, 2_000)
     .option('--people <n>', 'people of each kind in the report', wholeNumber, 3_000)
     .option('--threads <n>', 'threads; more than 1 is faster, and not the same to the last bit', wholeNumber, 1)
     .option('--about <text>', 'what the pictures are and their licence, for the manifest', '')
@@ -95,7 +95,7 @@ async function trainBase(options: TrainBaseOptions): Promise<void> {
       description: 'Preference model trained on simulated people over real pictures: version 0 of a tenant.',
       licence: 'Apache-2.0',
       training: {
-        command: `palate train-base --seed ${seed} --network-steps ${networkSteps} --token-steps ${tokenSteps} --threads ${threads}`,
+        command: `palate train-base --images DIR --metadata FILE --seed ${seed} --network-steps ${networkSteps} --token-steps ${tokenSteps} --threads ${threads}`,
         seed,
         pictures: pictures.files.length,
         artists: pictures.artists.length,
@@ -113,7 +113,6 @@ async function trainBase(options: TrainBaseOptions): Promise<void> {
   process.stderr.write('Measuring on artists kept for it…\n');
   const report = await reportBaseModel(input, base, { people: options.people, groupPeople: GROUP_PEOPLE });
   await writeModel(options.out, base.artifact);
-  await writeFile(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(join(options.out, 'report.md'), baseReportPage(report, base));
   const at8 = report.rows.find((row) => row.scorer === MODEL && row.kind === 'tags' && row.length === 8);
   process.stdout.write(
