@@ -25,7 +25,7 @@ const NEAREST = 3;
 /** Judgements against a person's own taste. */
 const NOISE = 0.1;
 /** Tags of a group's liking, and of its disliking. */
-const TAGS_A_SIDE = 4;
+const TAGS_A_SIDE = 2;
 /** A tag with fewer artists is no taste that would meet enough pictures. */
 const FEWEST_ARTISTS = 8;
 const UPLOADS_AT_ONCE = 6;

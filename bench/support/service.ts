@@ -4,11 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, watch } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const START_MS = 120_000;
 
 /** What `palate start --ready-file` writes. */
@@ -23,8 +25,10 @@ export interface RunningService extends Ready {
   readonly process: ChildProcess;
   /** Sends a GraphQL operation with the service key; throws where there are errors. */
   query<T>(document: string, variables?: object): Promise<T>;
-  /** Stops it in order and removes what it kept, unless `keepData`. */
-  stop(options?: { keepData?: boolean }): Promise<void>;
+  /** The last it has printed. */
+  said(): string;
+  /** Stops it in order, removes what it kept in a folder of its own, and answers its exit status. */
+  stop(): Promise<number | null>;
 }
 
 export interface StartOptions {
@@ -33,6 +37,8 @@ export interface StartOptions {
   /** Beside `--ready-file`; an empty tenant, if left out. */
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Killed as soon as it has printed such words. */
+  readonly killWhen?: RegExp;
 }
 
 /** Starts `palate start` and waits until it answers. Throws with its last words where it ends before. */
@@ -40,7 +46,7 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
   const dataDirectory = options.dataDirectory ?? (await makeDataDirectory());
   const readyFolder = await mkdtemp(join(tmpdir(), 'palate-ready-'));
   const readyFile = join(readyFolder, 'ready.json');
-  const args = ['--import', 'tsx', MAIN, 'start', '--ready-file', readyFile, ...(options.args ?? ['--no-demo'])];
+  const args = ['--import', TSX, MAIN, 'start', '--ready-file', readyFile, ...(options.args ?? ['--no-demo'])];
   const child = spawn(process.execPath, args, {
     env: {
       ...process.env,
@@ -55,9 +61,10 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(-8000);
+      if (options.killWhen?.test(said)) child.kill('SIGKILL');
     });
   }
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   try {
     await Promise.race([
       appears(readyFolder),
@@ -67,6 +74,7 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
     ]);
   } catch (error) {
     child.kill('SIGKILL');
+    await rm(readyFolder, { recursive: true });
     throw error instanceof Error && error.name === 'AbortError'
       ? new Error(`The service was not ready in time:\n${said}`)
       : error;
@@ -77,10 +85,12 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
     ...ready,
     process: child,
     query: (document, variables) => query(ready, document, variables),
-    async stop({ keepData = false } = {}) {
+    said: () => said,
+    async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      await ended;
-      if (!keepData && !options.dataDirectory) await rm(dataDirectory, { recursive: true, force: true });
+      const status = await ended;
+      if (!options.dataDirectory) await rm(dataDirectory, { recursive: true, force: true });
+      return status;
     },
   };
 }

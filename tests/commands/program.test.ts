@@ -1,27 +1,7 @@
 /** The program as a shell sees it: help, usage errors, exit statuses. */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { palateProgram } from '../../src/commands/program.ts';
 import { SETTINGS } from '../../src/config.ts';
-
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-
-interface Ended {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function palate(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ['--import', 'tsx', MAIN, ...args],
-      { env: { ...process.env, ...environment } },
-      (error, stdout, stderr) => resolve({ status: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
-}
+import { palate } from './palate.ts';
 
 describe('palate', () => {
   it('names every command in its help, with examples, and ends with 0', async () => {
@@ -44,13 +24,13 @@ describe('palate', () => {
   });
 
   it('ends with 2 for a setting out of its range, in one line that names it', async () => {
-    const { status, stderr } = await palate(['start'], { PORT: 'http' });
+    const { status, stderr } = await palate(['start'], { environment: { PORT: 'http' } });
     expect(status).toBe(2);
     expect(stderr).toBe('palate: PORT: "http" is not a whole number from 0 to 65535.\n');
   });
 
   it('prints a stack only where PALATE_DEBUG asks for it', async () => {
-    const { stderr } = await palate(['start'], { PORT: 'http', PALATE_DEBUG: '1' });
+    const { stderr } = await palate(['start'], { environment: { PORT: 'http', PALATE_DEBUG: '1' } });
     expect(stderr).toContain('PalateError: PORT: "http"');
     expect(stderr).toMatch(/\n {4}at /);
   });

@@ -13,6 +13,9 @@ export interface ServeOptions {
   readonly readyFile: string | null;
 }
 
+/** How long a stopped process may linger. */
+const LINGER_MS = 2_000;
+
 /** Resolves when the service has been told to stop and has stopped. */
 export async function serve(config: Config, options: ServeOptions): Promise<void> {
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
@@ -24,6 +27,8 @@ export async function serve(config: Config, options: ServeOptions): Promise<void
     log.info('stopping');
   } finally {
     await service.stop();
+    // Everything is closed: if a handle is still open after all, the process must not wait for it.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }
 

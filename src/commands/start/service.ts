@@ -39,14 +39,19 @@ export interface Service {
 const VECTOR_INDEX_BYTES = 256_000_000;
 
 /** What to close, last opened first. */
-type Closers = (() => Promise<unknown>)[];
+type Closers = { readonly what: string; readonly close: () => Promise<unknown> }[];
+/** Beside the settings' time for requests and jobs at hand: what does not let go by then is left as it is. */
+const CLOSE_SECONDS = 10;
 
 /** Throws PalateError with what is missing or wrong; nothing is left running then. */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   const closers: Closers = [];
   const stop = async (): Promise<void> => {
-    for (let close = closers.pop(); close; close = closers.pop()) {
-      await close().catch((error: unknown) => log.error({ err: error }, 'could not be closed'));
+    for (let next = closers.pop(); next; next = closers.pop()) {
+      const { what, close } = next;
+      await within(config.shutdownSeconds + CLOSE_SECONDS, close()).catch((error: unknown) => {
+        log.error({ err: error }, `${what} did not close`);
+      });
     }
   };
   try {
@@ -62,15 +67,16 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   const serviceUrl = await prepareDatabase(databaseUrl);
   await prepareQueue(databaseUrl);
   const database = openDatabase(serviceUrl, config.databaseConnections);
-  closers.push(() => database.$disconnect());
+  closers.push({ what: 'the database connections', close: () => database.$disconnect() });
   const [baseModel, imageEncoder, textEncoder] = await Promise.all([
     PreferenceModel.load(SHIPPED_MODEL),
     loadImageEncoder(SHIPPED_IMAGE_ENCODER),
     loadTextEncoder(SHIPPED_TEXT_ENCODER),
   ]);
-  closers.push(() => Promise.all([baseModel, imageEncoder, textEncoder].map((network) => network.close())));
+  const networks = [baseModel, imageEncoder, textEncoder];
+  closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
   const queue = await openQueue(serviceUrl, (error) => log.warn({ err: error }, 'the queue lost a connection'));
-  closers.push(() => queue.stop(config.shutdownSeconds));
+  closers.push({ what: 'the queue', close: () => queue.stop(config.shutdownSeconds) });
 
   let url = '';
   const signingKey = config.signingKey ?? (await readSigningKey(config.dataDirectory));
@@ -88,7 +94,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   );
   const { maxQueryCost, maxQueryTokens } = config;
   const server = await createServer(platform, { limits: { maxQueryCost, maxQueryTokens }, log });
-  closers.push(() => stopServer(server, config.shutdownSeconds));
+  closers.push({ what: 'the HTTP server', close: () => stopServer(server, config.shutdownSeconds) });
   url = await listen(server, config);
   await startEncoding({ ...platform, imageEncoder, textEncoder });
   await startPreparing(platform);
@@ -97,7 +103,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
 
 async function openEmbedded(config: Config, closers: Closers): Promise<string> {
   const embedded = await startEmbeddedServer(join(config.dataDirectory, 'database'));
-  closers.push(() => embedded.stop());
+  closers.push({ what: 'the embedded PostgreSQL', close: () => embedded.stop() });
   return embedded.url;
 }
 
@@ -123,4 +129,13 @@ async function listen(server: FastifyInstance, { host, port }: Config): Promise<
     }
     throw cause;
   }
+}
+
+/** The promise's outcome, or a failure after so many seconds. */
+async function within(seconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`It took longer than ${seconds} seconds.`)), seconds * 1000);
+  });
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -1,0 +1,135 @@
+/** `palate start` as a whole: the first request, a kill, the next start, the demo and the requests it prints. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { makeDataDirectory, type RunningService, startService } from '../../bench/support/service.ts';
+import { describePicture, renderPicture } from '../../src/gallery/picture.ts';
+import { palate } from '../commands/palate.ts';
+
+const FEEDBACK =
+  'mutation ($input: SubmitFeedbackInput!) { submitFeedback(input: $input) { feedback { id } userErrors { message } } }';
+
+let dataDirectory: string;
+
+beforeEach(async () => {
+  dataDirectory = await makeDataDirectory();
+});
+
+afterEach(() => rm(dataDirectory, { recursive: true, force: true }));
+
+async function kill({ process: child }: RunningService): Promise<void> {
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+/** Sends one drawn picture; answers its id. */
+async function upload({ url, serviceKey }: RunningService): Promise<string> {
+  const attributes = {
+    style: 'flat',
+    subject: 'cat',
+    palette: 'autumn',
+    composition: 'centred',
+    detail: 'moderate',
+  } as const;
+  const form = new FormData();
+  form.set('file', new Blob([await renderPicture(describePicture('cat', attributes, 'e2e'))]), 'cat.jpg');
+  form.set('prompt', 'a cat in a window');
+  const response = await fetch(`${url}/images`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${serviceKey}` },
+    body: form,
+  });
+  expect(response.status).toBe(201);
+  return ((await response.json()) as { id: string }).id;
+}
+
+/** Asks until the image can be scored. */
+async function untilReady({ query }: RunningService, id: string): Promise<void> {
+  for (;;) {
+    const { image } = await query<{ image: { status: string } }>(
+      'query ($id: ID!) { image(by: {id: $id}) { status } }',
+      { id },
+    );
+    if (image.status === 'READY') return;
+    expect(image.status).toBe('PENDING');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+describe('palate start --no-demo', () => {
+  it('keeps all it has acknowledged when it is killed a moment later, and goes on with the same keys', async () => {
+    const first = await startService({ dataDirectory });
+    const id = await upload(first);
+    const items = [{ user: { externalId: 'ada' }, image: { id }, sentiment: 'LIKE' }];
+    await first.query('mutation { upsertUsers(input: {items: [{externalId: "ada"}]}) { userErrors { message } } }');
+    const { submitFeedback } = await first.query<{ submitFeedback: { userErrors: object[] } }>(FEEDBACK, {
+      input: { items },
+    });
+    expect(submitFeedback.userErrors).toEqual([]);
+    await kill(first);
+
+    const second = await startService({ dataDirectory });
+    expect(second).toMatchObject({ tenantId: first.tenantId, adminKey: first.adminKey, serviceKey: first.serviceKey });
+    await untilReady(second, id);
+    const { user } = await second.query<{ user: { feedback: { nodes: object[] }; rank: { scores: object[] } } }>(
+      'query ($id: ID!) { user(by: {externalId: "ada"}) { feedback { nodes { sentiment image { id } } } rank(imageIds: [$id]) { scores { basis } } } }',
+      { id },
+    );
+    expect(user.feedback.nodes).toEqual([{ sentiment: 'LIKE', image: { id } }]);
+    expect(user.rank.scores).toEqual([{ basis: 'PERSONAL' }]);
+    expect(await second.stop()).toBe(0);
+  });
+
+  it('keeps its keys where only their owner can read them', async () => {
+    const service = await startService({ dataDirectory });
+    const { mode } = await stat(join(dataDirectory, 'keys.json'));
+    expect(mode & 0o777).toBe(0o600);
+    expect(JSON.parse(await readFile(join(dataDirectory, 'keys.json'), 'utf8'))).toMatchObject({
+      serviceKey: service.serviceKey,
+    });
+    await service.stop();
+  });
+
+  it('says in one line that the port is taken, and ends with 2', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    const environment = { PORT: String(port), PALATE_DATA_DIR: dataDirectory, PALATE_LOG_LEVEL: 'silent' };
+    const { status, stderr } = await palate(['start', '--no-demo'], { environment });
+    other.close();
+    expect([status, stderr]).toEqual([
+      2,
+      `palate: Port ${port} is taken by another program: stop it, or set PORT to another.\n`,
+    ]);
+  });
+});
+
+describe('palate start', () => {
+  it('fills the demo once, however it was interrupted, and prints two requests that answer', async () => {
+    await killedWhileDrawing();
+    const service = await startService({ dataDirectory, args: [] });
+    const { viewer } = await service.query<{ viewer: { tenant: { name: string } } }>('{ viewer { tenant { name } } }');
+    expect(viewer.tenant.name).toBe('Demo');
+    const counts = await service.query<Record<string, { totalCount: number }>>(
+      '{ all: images { totalCount } ready: images(status: READY) { totalCount } people: users { totalCount } }',
+    );
+    expect(counts).toEqual({ all: { totalCount: 240 }, ready: { totalCount: 240 }, people: { totalCount: 30 } });
+
+    const requests = service.said().match(/^curl [\s\S]*?'\n\n/gm)!;
+    expect(requests).toHaveLength(2);
+    const answers = await Promise.all(requests.map((request) => promisify(execFile)('sh', ['-c', request])));
+    const [recommended, similar] = answers.map(({ stdout }) => JSON.parse(stdout).data.user);
+    expect(recommended.recommendations.nodes).toHaveLength(3);
+    expect(similar.similarUsers.nodes).toHaveLength(3);
+    await service.stop();
+  }, 240_000);
+});
+
+/** Starts the demo and kills it as soon as some of its pictures are in. */
+async function killedWhileDrawing(): Promise<void> {
+  const service = startService({ dataDirectory, args: [], killWhen: /Drawing pictures: \d/ });
+  await expect(service).rejects.toThrow('The service ended before it was ready');
+}
