@@ -108,7 +108,7 @@ describe('palate start --no-demo', () => {
 });
 
 describe('palate start', () => {
-  it('fills the demo once, however it was interrupted, and prints two requests that answer', async () => {
+  it('fills the demo once, however it was interrupted, prints two requests that answer, and answers the README', async () => {
     await killedWhileDrawing();
     const service = await startService({ dataDirectory, args: [] });
     const { viewer } = await service.query<{ viewer: { tenant: { name: string } } }>('{ viewer { tenant { name } } }');
@@ -124,6 +124,7 @@ describe('palate start', () => {
     const [recommended, similar] = answers.map(({ stdout }) => JSON.parse(stdout).data.user);
     expect(recommended.recommendations.nodes).toHaveLength(3);
     expect(similar.similarUsers.nodes).toHaveLength(3);
+    await followReadme(service);
     await service.stop();
   }, 240_000);
 });
@@ -132,4 +133,29 @@ describe('palate start', () => {
 async function killedWhileDrawing(): Promise<void> {
   const service = startService({ dataDirectory, args: [], killWhen: /Drawing pictures: \d/ });
   await expect(service).rejects.toThrow('The service ended before it was ready');
+}
+
+/** Pastes the README's commands, one after the other, as a newcomer would. */
+async function followReadme({ url, serviceKey }: RunningService): Promise<void> {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const commands = [...readme.matchAll(/```sh\n(curl [\s\S]*?)```/g)].map(([, command]) => command!);
+  expect(commands).toHaveLength(3);
+  const answers: string[] = [];
+  for (const command of commands) {
+    const environment = { env: { ...process.env, KEY: serviceKey } };
+    const { stdout } = await promisify(execFile)(
+      'sh',
+      ['-c', command.replaceAll('http://localhost:4000', url)],
+      environment,
+    );
+    answers.push(stdout);
+  }
+  const [uploaded, judged, next] = answers.map((answer) => JSON.parse(answer));
+  expect(uploaded).toEqual({ id: expect.any(String) });
+  expect(judged).toEqual({ data: { upsertUsers: { userErrors: [] }, submitFeedback: { userErrors: [] } } });
+  expect(next.errors).toBeUndefined();
+  const { recommendations, similarUsers } = next.data.user;
+  expect(recommendations.nodes).toHaveLength(3);
+  for (const { explanation } of recommendations.nodes) expect(explanation.influences).toHaveLength(2);
+  expect(similarUsers.nodes).toHaveLength(3);
 }

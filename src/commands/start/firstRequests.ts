@@ -28,7 +28,7 @@ ${curl(url, serviceKey, two!.query)}
 }
 
 function demoRequests() {
-  const [person] = people();
+  const person = people().find(({ group }) => group === 'paper');
   const user = `user(by: {externalId: "${person!.externalId}"})`;
   return [
     {
