@@ -353,3 +353,35 @@ export function tokenInformationLoss(first: Value, second: Value, weight: Value)
   const information = multiply(symmetric, onnx.log(onnx.divide(symmetric, multiply(rows, columns))));
   return scale(onnx.sumAll(information), -1 / Number(heads));
 }
+
+/**
+ * Of a batch, each person should find their own other half by its profile: cross entropy of the Hellinger affinities
+ * ⟨√π, √π'⟩ of first halves to second halves and back (InfoNCE, van den Oord et al. 2018). It trains the very
+ * similarity that orders similar users. first, second: a layer each, (H, U, 1, P); weight (U, 1, 1).
+ */
+export function twinLoss(first: readonly Value[], second: readonly Value[], weight: Value): Value {
+  const sharpness = 20;
+  const { graph } = weight;
+  const users = Number(weight.shape[0]);
+  const roots = (layers: readonly Value[]) =>
+    onnx.concat(
+      layers.map((layer) => {
+        const [heads, , , tokens] = layer.shape.map(Number) as [number, number, number, number];
+        const byUser = reshape(onnx.transpose(layer, [1, 2, 0, 3]), [users, heads * tokens]);
+        return scale(onnx.sqrt(byUser), (heads * layers.length) ** -0.5);
+      }),
+      -1,
+    ); // (U, layers·H·P), unit length
+  const affinity = scale(matMul(roots(first), onnx.transposeLast(roots(second))), sharpness); // (U, U)
+  const own = graph.constant('ownTwin', [users, users], identityMatrix(users));
+  const share = reshape(onnx.divide(weight, add(onnx.sumAll(weight), graph.scalar(1e-6))), [users]);
+  const found = (rows: Value) => onnx.reduceSum(multiply(softmax(rows), own), [-1]); // (U)
+  const bothWays = add(onnx.log(found(affinity)), onnx.log(found(onnx.transposeLast(affinity))));
+  return scale(onnx.sumAll(multiply(bothWays, share)), -0.5);
+}
+
+function identityMatrix(size: number): Float32Array {
+  const matrix = new Float32Array(size * size);
+  for (let i = 0; i < size; i++) matrix[i * size + i] = 1;
+  return matrix;
+}

@@ -33,6 +33,7 @@ import {
   scoreTargets,
   tokenInformationLoss,
   tokenLoss,
+  twinLoss,
   withPrompt,
 } from './network.ts';
 import { parameterLayout, trainableParameters } from './parameters.ts';
@@ -54,6 +55,8 @@ export interface LossWeights {
   readonly token: number;
   /** Mutual information between the tokens of two halves of a history. */
   readonly information: number;
+  /** Each half of a history told from those of other people by its profile. */
+  readonly twins: number;
 }
 
 /** Decoupled weight decay (Loshchilov & Hutter 2019), with the global gradient norm clipped. */
@@ -108,7 +111,8 @@ export function batchInputs(graph: Graph, { imageInputs, textInputs }: Architect
  * The step. Inputs: the batch; `weights`, `firstMoment`, `secondMoment` (flat); `rates` (flat): each parameter's
  * share of the learning rate, 0 for one that is frozen; `decay` (flat): weight decay; `learningRate`,
  * `correction1`, `correction2` (scalars): 1 / (1 − βᵗ). Outputs: `newWeights`, `newFirstMoment`, `newSecondMoment`,
- * `base`, `contrastive`, `token`, `information`, `loss`, `gradientNorm` (before clipping); with `exposeGradient` also
+ * those of `base`, `contrastive`, `token`, `information` and
+ * `twins` that count, `loss`, `gradientNorm` (before clipping); with `exposeGradient` also
  * `gradient`, `logits` and `tokenAttention{layer}`.
  */
 export function trainingGraph(
@@ -165,19 +169,29 @@ function lossTerms(
 ): LossTerm[] {
   const [liked, disliked] = split(scores.logits, 1, [pairs, pairs]);
   const [agreementLiked, agreementDisliked] = split(scores.tokenAgreement, 1, [pairs, pairs]);
+  const halves =
+    weights.information > 0 || weights.twins > 0 ? readHalves(network, embedding, imageMetric, judged) : null;
   const terms: Record<keyof LossWeights, () => Value> = {
     base: () => baseLoss(liked!, disliked!),
     contrastive: () => contrastiveLoss(liked!, disliked!),
     token: () => tokenLoss(agreementLiked!, agreementDisliked!),
-    information: () => informationOfHalves(network, embedding, imageMetric, judged),
+    information: () => {
+      const { first, second, weight } = halves!;
+      const byLayer = first.map((layer, i) => tokenInformationLoss(layer, second[i]!, weight));
+      return scale(byLayer.reduce(add), 1 / byLayer.length);
+    },
+    twins: () => twinLoss(halves!.first, halves!.second, halves!.weight),
   };
   return (Object.keys(terms) as (keyof LossWeights)[])
     .filter((name) => weights[name] > 0)
     .map((name) => ({ name, weight: weights[name], value: terms[name]() }));
 }
 
-/** Reads the two halves of the blocks' history apart; a batch's rows come in random order, so halves are alike. */
-function informationOfHalves(network: Network, embedding: Value, imageMetric: Value, judged: Value): Value {
+/**
+ * The profiles of the two halves of the blocks' history, read apart; a batch's rows are dealt so that halves are alike.
+ * weight (U, 1, 1): how much both halves tell.
+ */
+function readHalves(network: Network, embedding: Value, imageMetric: Value, judged: Value) {
   const half = network.architecture.history / 2;
   const [first, second] = [0, half].map((start) => {
     const cut = (value: Value) => slice(value, 1, start, start + half);
@@ -185,9 +199,11 @@ function informationOfHalves(network: Network, embedding: Value, imageMetric: Va
     const person = profile(network, history, evidenceOf(cut(imageMetric), cut(judged)));
     return { attention: person.attention, evidence: history.evidence };
   });
-  const weight = multiply(first!.evidence, second!.evidence);
-  const byLayer = first!.attention.map((layer, i) => tokenInformationLoss(layer, second!.attention[i]!, weight));
-  return scale(byLayer.reduce(add), 1 / byLayer.length);
+  return {
+    first: first!.attention,
+    second: second!.attention,
+    weight: multiply(first!.evidence, second!.evidence),
+  };
 }
 
 /** w ← w − η r (m̂ / (√v̂ + ε) + λ w), m and v of the clipped gradient, r the parameter's share of the rate η. */

@@ -149,7 +149,7 @@ describe('the network of the paper, held to golden figures', () => {
     const bytes = trainingGraph(
       architecture,
       { users, judgements: N, pairs: 1 },
-      { base: 1, contrastive: 1, token: 0, information: 0 },
+      { base: 1, contrastive: 1, token: 0, information: 0, twins: 0 },
       { optimizer: { ...ADAMW, maxGradientNorm: 1e30 }, exposeGradient: true },
     );
     session = await openSession(bytes);

@@ -279,7 +279,7 @@ describe('the preference model', () => {
 
 describe('the training step with every part and every loss', () => {
   it('has the gradient that finite differences give, parameter by parameter', async () => {
-    const losses = { base: 1, contrastive: 1, token: 0.7, information: 0.5 };
+    const losses = { base: 1, contrastive: 1, token: 0.7, information: 0.5, twins: 0.5 };
     const session = await openSession(trainingGraph(ARCHITECTURE, shape, losses, { exposeGradient: true }));
     const zeros = () => float(new Float32Array(layout.size), layout.size);
     const one = float(Float32Array.of(1));
@@ -325,7 +325,7 @@ describe('the training step with every part and every loss', () => {
   it('leaves frozen parameters alone and clips the gradient', async () => {
     const flat = weights('step');
     const session = await openSession(
-      trainingGraph(ARCHITECTURE, shape, { base: 1, contrastive: 1, token: 1, information: 1 }),
+      trainingGraph(ARCHITECTURE, shape, { base: 1, contrastive: 1, token: 1, information: 1, twins: 1 }),
     );
     const rates = new Float32Array(layout.size).fill(1);
     const frozen = layout.range('metric.image');
