@@ -1,9 +1,10 @@
 /** The subjects a picture can have, by name, with the words a prompt uses for each. To add one, write its scene and name it here. */
 import type { Brief, Scene } from '../scene.ts';
 import { geometry, waves } from './abstracts.ts';
-import { bird, cat, portrait, reef } from './creatures.ts';
+import { bird, cat, reef } from './creatures.ts';
 import { dunes, forest, mountains, sea } from './landscapes.ts';
 import { balloons, city, lighthouse, planet, village } from './places.ts';
+import { portrait } from './portrait.ts';
 import { bouquet, flowerField, fruit } from './things.ts';
 
 interface Subject {
