@@ -1,7 +1,7 @@
 /**
  * Images and prompts encoded a second, by threads and batch size.
  *
- *     npx tsx bench/encode.ts
+ *     npm run bench:encode
  *
  * Runs for less than a minute. Pictures are 512 × 512 JPEGs, made here; "decode alone" is reading them into the
  * model's input, which the other figures contain.
