@@ -59,7 +59,7 @@ describe('the base model before its first step', () => {
   beforeAll(async () => {
     base = await trainBaseModel(input);
     model = await PreferenceModel.open(base.artifact);
-  });
+  }, 120_000); // a thousand people for the calibration, seven seconds on an idle core
   afterAll(() => model.close());
 
   /** People of every kind that has no planted group, with weights other than 1. */
