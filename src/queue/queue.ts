@@ -19,6 +19,8 @@ const SCHEMA = 'pgboss';
 const CONNECTIONS = 4;
 /** A new job wakes its worker; one to be tried again, or that waited for another of its tenant, is found by asking. */
 const POLL_SECONDS = 1;
+/** How often jobs whose process died are looked for: some 15 seconds after a kill they are done elsewhere. */
+const SUPERVISE_SECONDS = 5;
 
 /** One job, as its worker gets it. */
 export interface Job<N extends JobName> {
@@ -86,6 +88,8 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
     schedule: false,
     reindex: false, // only the owner may
     useListenNotify: true,
+    superviseIntervalSeconds: SUPERVISE_SECONDS,
+    monitorIntervalSeconds: SUPERVISE_SECONDS,
   });
   boss.on('error', onError);
   await boss.start();

@@ -18,7 +18,21 @@ beforeEach(async () => {
   dataDirectory = await makeDataDirectory();
 });
 
-afterEach(() => rm(dataDirectory, { recursive: true, force: true }));
+const running: RunningService[] = [];
+
+async function start(options: Parameters<typeof startService>[0]): Promise<RunningService> {
+  const service = await startService(options);
+  running.push(service);
+  return service;
+}
+
+/** A test that fails leaves no service behind. */
+afterEach(async () => {
+  for (const { process: child } of running.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+  }
+  await rm(dataDirectory, { recursive: true, force: true });
+});
 
 async function kill({ process: child }: RunningService): Promise<void> {
   child.kill('SIGKILL');
@@ -61,7 +75,7 @@ async function untilReady({ query }: RunningService, id: string): Promise<void> 
 
 describe('palate start --no-demo', () => {
   it('keeps all it has acknowledged when it is killed a moment later, and goes on with the same keys', async () => {
-    const first = await startService({ dataDirectory });
+    const first = await start({ dataDirectory });
     const id = await upload(first);
     const items = [{ user: { externalId: 'ada' }, image: { id }, sentiment: 'LIKE' }];
     await first.query('mutation { upsertUsers(input: {items: [{externalId: "ada"}]}) { userErrors { message } } }');
@@ -71,7 +85,7 @@ describe('palate start --no-demo', () => {
     expect(submitFeedback.userErrors).toEqual([]);
     await kill(first);
 
-    const second = await startService({ dataDirectory });
+    const second = await start({ dataDirectory });
     expect(second).toMatchObject({ tenantId: first.tenantId, adminKey: first.adminKey, serviceKey: first.serviceKey });
     await untilReady(second, id);
     const { user } = await second.query<{ user: { feedback: { nodes: object[] }; rank: { scores: object[] } } }>(
@@ -84,7 +98,7 @@ describe('palate start --no-demo', () => {
   });
 
   it('keeps its keys where only their owner can read them', async () => {
-    const service = await startService({ dataDirectory });
+    const service = await start({ dataDirectory });
     const { mode } = await stat(join(dataDirectory, 'keys.json'));
     expect(mode & 0o777).toBe(0o600);
     expect(JSON.parse(await readFile(join(dataDirectory, 'keys.json'), 'utf8'))).toMatchObject({
@@ -110,7 +124,7 @@ describe('palate start --no-demo', () => {
 describe('palate start', () => {
   it('fills the demo once, however it was interrupted, prints two requests that answer, and answers the README', async () => {
     await killedWhileDrawing();
-    const service = await startService({ dataDirectory, args: [] });
+    const service = await start({ dataDirectory, args: [] });
     const { viewer } = await service.query<{ viewer: { tenant: { name: string } } }>('{ viewer { tenant { name } } }');
     expect(viewer.tenant.name).toBe('Demo');
     const counts = await service.query<Record<string, { totalCount: number }>>(

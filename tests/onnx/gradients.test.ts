@@ -18,8 +18,20 @@ const positive = (x: number) => 0.5 + Math.abs(x);
 
 const CASES: Record<string, Case> = {
   add: { shapes: [[2, 3], [3]], build: onnx.add },
-  subtract: { shapes: [[2, 1, 3], [4, 1]], build: onnx.subtract },
-  multiply: { shapes: [[2, 3], [2, 1]], build: onnx.multiply },
+  subtract: {
+    shapes: [
+      [2, 1, 3],
+      [4, 1],
+    ],
+    build: onnx.subtract,
+  },
+  multiply: {
+    shapes: [
+      [2, 3],
+      [2, 1],
+    ],
+    build: onnx.multiply,
+  },
   divide: { shapes: [[2, 3], [3]], build: onnx.divide, prepare: positive },
   negate: { shapes: [[4]], build: onnx.negate },
   scale: { shapes: [[4]], build: (a) => onnx.scale(a, -1.7) },
@@ -38,7 +50,13 @@ const CASES: Record<string, Case> = {
     build: (a) => onnx.concat(onnx.split(a, 1, [2, 3]).toReversed(), 1),
   },
   'split, one piece unused': { shapes: [[2, 5]], build: (a) => onnx.split(a, 1, [2, 3])[1]! },
-  concat: { shapes: [[2, 2], [2, 3]], build: (a, b) => onnx.concat([a!, b!], -1) },
+  concat: {
+    shapes: [
+      [2, 2],
+      [2, 3],
+    ],
+    build: (a, b) => onnx.concat([a!, b!], -1),
+  },
   slice: { shapes: [[2, 5, 2]], build: (a) => onnx.slice(a, 1, 1, 4) },
   expand: { shapes: [[2, 1]], build: (a) => onnx.expand(a, [3, 2, 4]) },
   reduceSum: { shapes: [[2, 3, 4]], build: (a) => onnx.reduceSum(a, [0, 2]) },
@@ -46,11 +64,29 @@ const CASES: Record<string, Case> = {
   reduceMean: { shapes: [[2, 3]], build: (a) => onnx.reduceMean(a, [0]) },
   sumAll: { shapes: [[2, 3]], build: (a) => onnx.reshape(onnx.sumAll(a), [1]) },
   meanAll: { shapes: [[2, 3]], build: (a) => onnx.reshape(onnx.meanAll(a), [1]) },
-  matMul: { shapes: [[2, 3, 4], [2, 4, 5]], build: onnx.matMul },
-  'matMul, broadcast': { shapes: [[3, 2, 3, 4], [2, 4, 5]], build: onnx.matMul },
+  matMul: {
+    shapes: [
+      [2, 3, 4],
+      [2, 4, 5],
+    ],
+    build: onnx.matMul,
+  },
+  'matMul, broadcast': {
+    shapes: [
+      [3, 2, 3, 4],
+      [2, 4, 5],
+    ],
+    build: onnx.matMul,
+  },
   transposeLast: { shapes: [[2, 3, 4]], build: onnx.transposeLast },
   linear: { shapes: [[2, 3, 4], [4, 5], [5]], build: onnx.linear },
-  'linear without bias': { shapes: [[3, 4], [4, 2]], build: (x, w) => onnx.linear(x!, w!) },
+  'linear without bias': {
+    shapes: [
+      [3, 4],
+      [4, 2],
+    ],
+    build: (x, w) => onnx.linear(x!, w!),
+  },
   softmax: { shapes: [[3, 5]], build: onnx.softmax },
   layerNorm: { shapes: [[2, 3, 6], [6], [6]], build: onnx.layerNorm },
   vectorNorm: { shapes: [[3, 4]], build: (a) => onnx.vectorNorm(a) },
@@ -82,7 +118,11 @@ describe.each(Object.entries(CASES))('%s', (name, { shapes, build, prepare = (x)
     for (const [i, value] of values.entries()) {
       const direction = normals(value.length);
       const step = 1e-2;
-      const moved = (sign: number) => values.with(i, value.map((x, k) => x + sign * step * direction[k]!));
+      const moved = (sign: number) =>
+        values.with(
+          i,
+          value.map((x, k) => x + sign * step * direction[k]!),
+        );
       const measured = ((await lossAt(moved(1))) - (await lossAt(moved(-1)))) / (2 * step);
       const gradient = outputs[`gradient${i}`]!.data as Float32Array;
       const computed = gradient.reduce((sum, g, k) => sum + g * direction[k]!, 0);
