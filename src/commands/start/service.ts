@@ -35,9 +35,6 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** Of the metric vectors of images, and of the profiles of users: some 600,000 images of all tenants. */
-const VECTOR_INDEX_BYTES = 256_000_000;
-
 /** What to close, last opened first. */
 type Closers = { readonly what: string; readonly close: () => Promise<unknown> }[];
 /** Beside the settings' time for requests and jobs at hand: what does not let go by then is left as it is. */
@@ -90,7 +87,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
       links: new PictureLinks(signingKey, () => config.publicUrl ?? url),
       now: () => new Date(),
     },
-    { userStates: config.userStateCacheBytes, vectorIndexes: VECTOR_INDEX_BYTES },
+    { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
   );
   const { maxQueryCost, maxQueryTokens } = config;
   const server = await createServer(platform, { limits: { maxQueryCost, maxQueryTokens }, log });
