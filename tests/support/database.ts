@@ -33,9 +33,11 @@ export const TEST_MODEL: BaseModel = {
   tokens: 10,
 };
 
-/** Runs one statement as the run's superuser, in the run's own database. */
+/** Runs one statement as the run's superuser, beside the run's own database: nothing may be in what is being copied. */
 async function onServer(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: serverUrl() });
+  const url = new URL(serverUrl());
+  url.pathname = 'postgres';
+  const client = new pg.Client({ connectionString: url.href });
   await client.connect();
   try {
     await client.query(statement);
