@@ -6,7 +6,7 @@ import { Random } from '../random.ts';
 import { PALETTES, type PaletteName } from './colour.ts';
 import { encodeJpeg } from './raster.ts';
 import type { Detail, Frame } from './scene.ts';
-import { SUBJECTS, type SubjectName, type Theme } from './scenes/index.ts';
+import { SUBJECTS, type SubjectName } from './scenes/index.ts';
 import { STYLES, type StyleName } from './styles/index.ts';
 
 export type Composition = 'centred' | 'wide' | 'close' | 'offset';
@@ -69,9 +69,4 @@ export async function renderPicture({ attributes, seed }: Picture): Promise<Buff
   return encodeJpeg(
     await STYLES[attributes.style].paint(scene, { palette, detail: attributes.detail, random: random.split('style') }),
   );
-}
-
-/** The broad theme of a picture's subject. */
-export function themeOf(attributes: Attributes): Theme {
-  return SUBJECTS[attributes.subject].theme;
 }

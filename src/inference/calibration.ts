@@ -10,7 +10,7 @@ export interface JudgementCounts {
   readonly dislikes: number;
 }
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 /** Like rates are shrunken to one half as if this many likes and as many dislikes came before. */
 const RATE_PSEUDO_COUNT = 1;
 

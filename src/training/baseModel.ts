@@ -49,6 +49,8 @@ export interface BaseModel {
 /** One batch: 64 people, up to 16 + 16 judgements, 2 pairs each. */
 export const BATCH: BatchShape = { users: 64, judgements: 32, pairs: 2 };
 const LONGEST_SIDE = 16;
+/** Of the discriminant that the image metric starts as: found on held-out artists. */
+const SHRINKAGE = 0.3;
 /** Planted groups that training draws people from: many, so that what is learned is telling groups, not these ones. */
 const TRAINING_GROUPS = 24;
 
@@ -111,7 +113,7 @@ export function closedForm(input: BaseModelInput, architecture: Architecture = B
   const textTransform = InputTransform.fit(promptEmbeddings, { dimensions: textInputs, scale: Math.sqrt(textInputs) });
   const classes = Int32Array.from(trainImages, (image) => pictures.artistOf[image]!);
   const z = transform.apply(takeRows(features, trainImages));
-  const discriminant = Discriminant.fit(z, classes, { dimensions: imageMetric, shrinkage: 0.3 });
+  const discriminant = Discriminant.fit(z, classes, { dimensions: imageMetric, shrinkage: SHRINKAGE });
 
   const parameters = initialParameters(architecture, new Random(seed).split('parameters'));
   const layout = parameterLayout(architecture);

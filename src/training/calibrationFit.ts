@@ -3,6 +3,7 @@
  * P(like) = σ(T s + β + ρ r) by maximum likelihood, and how far a margin still is from what it becomes with many more
  * judgements. Applied by inference/calibration.ts.
  */
+import { sigmoid } from '../inference/calibration.ts';
 import type { Calibration } from '../model/artifact.ts';
 
 /** One target of one person. */
@@ -14,7 +15,6 @@ export interface CalibrationSample {
   readonly liked: boolean;
 }
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const MOST_STEPS = 50;
 const SMALLEST_MOVE = 1e-9;
 const LEAST_TEMPERATURE = 1e-3;

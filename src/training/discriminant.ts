@@ -26,9 +26,6 @@ export interface DiscriminantOptions {
   readonly shrinkage: number;
 }
 
-/** What the metric path starts from: 96 directions, 0.3 found on held-out artists. */
-export const METRIC_DISCRIMINANT: DiscriminantOptions = { dimensions: 96, shrinkage: 0.3 };
-
 /** Directions that tell no classes apart keep this much between-class variance, so that no weight is exactly 0. */
 const SMALLEST_RATIO = 1e-6;
 
@@ -49,7 +46,7 @@ export class Discriminant {
    * and is scaled by √(ρ / (1 + ρ)), the share of its variance that is between classes.
    * Throws when fewer than two classes are given.
    */
-  static fit(z: Matrix, classes: ArrayLike<number>, options: DiscriminantOptions = METRIC_DISCRIMINANT): Discriminant {
+  static fit(z: Matrix, classes: ArrayLike<number>, options: DiscriminantOptions): Discriminant {
     const { means, within } = scatter(z, classes);
     if (means.rows < 2) {
       throw new PalateError('INVALID', `A discriminant needs at least 2 classes, not ${means.rows}.`);

@@ -1,10 +1,8 @@
 /**
- * What is measured and how sure it is: ranking accuracy, calibration, clusters, rank correlation, and intervals.
+ * What is measured and how sure it is: ranking accuracy, calibration, rank correlation, and intervals.
  * People weigh alike: a measure is taken for each person, then averaged. Knows numbers only.
  */
 import { PalateError } from '../errors.ts';
-import type { Random } from '../random.ts';
-import { type Matrix, row } from './linearAlgebra.ts';
 
 /** The normal quantile of a two-sided 95 % interval. */
 const Z95 = 1.959964;
@@ -63,17 +61,6 @@ export function pairedDifference(a: ArrayLike<number>, b: ArrayLike<number>): In
   return meanInterval(Float64Array.from(a, (value, i) => value - b[i]!));
 }
 
-/** The 95 % percentile interval of a statistic over resampled people. */
-export function bootstrapInterval<T>(
-  people: readonly T[],
-  statistic: (sample: readonly T[]) => number,
-  random: Random,
-  draws = 2000,
-): { low: number; high: number } {
-  const results = Float64Array.from({ length: draws }, () => statistic(people.map(() => random.pick(people)))).sort();
-  return { low: results[Math.floor(0.025 * draws)]!, high: results[Math.ceil(0.975 * draws) - 1]! };
-}
-
 /**
  * Expected calibration error: the gap between mean probability and share of true outcomes in each of `bins` bins of
  * equal width, weighted by what falls into them (Guo et al. 2017).
@@ -121,78 +108,6 @@ function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
     bb += y * y;
   }
   return ab / Math.sqrt(aa * bb);
-}
-
-/** Agreement of two partitions, 1 when equal, 0 in expectation by chance (Hubert and Arabie 1985). */
-export function adjustedRandIndex(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length)
-    throw new PalateError('INVALID', `Partitions need the same items: ${a.length} and ${b.length}.`);
-  const both = new Map<string, number>();
-  const first = new Map<number, number>();
-  const second = new Map<number, number>();
-  const count = <K>(map: Map<K, number>, key: K) => map.set(key, (map.get(key) ?? 0) + 1);
-  for (let i = 0; i < a.length; i++) {
-    count(both, `${a[i]} ${b[i]}`);
-    count(first, a[i]!);
-    count(second, b[i]!);
-  }
-  const pairs = (n: number) => (n * (n - 1)) / 2;
-  const pairsIn = (map: Map<unknown, number>) => [...map.values()].reduce((sum, n) => sum + pairs(n), 0);
-  const expected = (pairsIn(first) * pairsIn(second)) / pairs(a.length);
-  const most = (pairsIn(first) + pairsIn(second)) / 2;
-  return most === expected ? 1 : (pairsIn(both) - expected) / (most - expected);
-}
-
-/**
- * The mean silhouette of points (rows) in their clusters, from −1 to 1 (Rousseeuw 1987); a point alone in its cluster
- * has 0. Needs two clusters at least.
- */
-export function silhouette(points: Matrix, labels: ArrayLike<number>): number {
-  const clusters = membersOf(labels);
-  let sum = 0;
-  for (let i = 0; i < points.rows; i++) {
-    if (clusters.get(labels[i]!)!.length === 1) continue;
-    let own = 0;
-    let nearest = Infinity;
-    for (const [label, members] of clusters) {
-      let total = 0;
-      for (const j of members) total += distance(row(points, i), row(points, j));
-      if (label === labels[i]) own = total / (members.length - 1);
-      else nearest = Math.min(nearest, total / members.length);
-    }
-    sum += Math.max(own, nearest) > 0 ? (nearest - own) / Math.max(own, nearest) : 0;
-  }
-  return sum / points.rows;
-}
-
-/** Mean over clusters of the worst (spread + spread) / distance of centres; lower is better (Davies, Bouldin 1979). */
-export function daviesBouldin(points: Matrix, labels: ArrayLike<number>): number {
-  const clusters = [...membersOf(labels).values()].map((members) => {
-    const centre = new Float64Array(points.columns);
-    for (const i of members) for (let j = 0; j < centre.length; j++) centre[j]! += row(points, i)[j]! / members.length;
-    return { centre, spread: mean(members.map((i) => distance(row(points, i), centre))) };
-  });
-  return mean(
-    clusters.map((a) =>
-      Math.max(...clusters.filter((b) => b !== a).map((b) => (a.spread + b.spread) / distance(a.centre, b.centre))),
-    ),
-  );
-}
-
-function membersOf(labels: ArrayLike<number>): Map<number, number[]> {
-  const members = new Map<number, number[]>();
-  for (let i = 0; i < labels.length; i++) {
-    const list = members.get(labels[i]!);
-    if (list) list.push(i);
-    else members.set(labels[i]!, [i]);
-  }
-  return members;
-}
-
-function distance(a: Float64Array, b: Float64Array): number {
-  let square = 0;
-  for (let i = 0; i < a.length; i++) square += (a[i]! - b[i]!) ** 2;
-  return Math.sqrt(square);
 }
 
 function mean(values: ArrayLike<number>): number {

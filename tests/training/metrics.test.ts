@@ -1,14 +1,8 @@
-import { Random } from '../../src/random.ts';
-import { matrix } from '../../src/training/linearAlgebra.ts';
 import {
-  adjustedRandIndex,
-  bootstrapInterval,
   calibrationError,
-  daviesBouldin,
   meanInterval,
   pairedDifference,
   pairwiseAccuracy,
-  silhouette,
   spearman,
   topAccuracy,
 } from '../../src/training/metrics.ts';
@@ -44,16 +38,6 @@ describe('intervals', () => {
     expect(difference.standardError).toBeLessThan(1e-12);
     expect(() => pairedDifference([1], [1, 2])).toThrow('Paired values need the same people: 1 and 2.');
   });
-
-  it('by bootstrap agree with the normal ones for a mean', () => {
-    const random = new Random('bootstrap');
-    const values = Array.from({ length: 200 }, () => random.normal());
-    const mean = (sample: readonly number[]) => sample.reduce((sum, value) => sum + value, 0) / sample.length;
-    const bootstrap = bootstrapInterval(values, mean, random);
-    const normal = meanInterval(values);
-    expect(Math.abs(bootstrap.low - normal.low)).toBeLessThan(0.02);
-    expect(Math.abs(bootstrap.high - normal.high)).toBeLessThan(0.02);
-  });
 });
 
 describe('calibrationError', () => {
@@ -73,34 +57,5 @@ describe('spearman', () => {
   it('gives ties their mean rank', () => {
     // ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4
     expect(spearman([1, 2, 2, 3], [1, 2, 3, 4])).toBeCloseTo(4.5 / Math.sqrt(4.5 * 5), 12);
-  });
-});
-
-describe('adjustedRandIndex', () => {
-  it('is 1 for the same partition under other names and 0 by chance', () => {
-    expect(adjustedRandIndex([0, 0, 1, 1, 2], [5, 5, 3, 3, 9])).toBe(1);
-    const random = new Random('partitions');
-    const draw = () => Array.from({ length: 4000 }, () => random.int(5));
-    expect(Math.abs(adjustedRandIndex(draw(), draw()))).toBeLessThan(0.01);
-  });
-
-  it('agrees with a case by hand', () => {
-    // Pairs together in both 2, in the first 6, in the second 4, of 15: (2 − 1.6) / (5 − 1.6)
-    expect(adjustedRandIndex([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2])).toBeCloseTo((2 - 18 / 15) / (4.5 - 18 / 15), 12);
-  });
-});
-
-describe('clusters', () => {
-  const points = matrix(4, 1, [0, 1, 10, 11]);
-
-  it('have the silhouette known by hand', () => {
-    const outer = (10.5 - 1) / 10.5;
-    const inner = (9.5 - 1) / 9.5;
-    expect(silhouette(points, [0, 0, 1, 1])).toBeCloseTo((2 * outer + 2 * inner) / 4, 12);
-    expect(silhouette(points, [0, 1, 0, 1])).toBeLessThan(0);
-  });
-
-  it('have the Davies–Bouldin index known by hand', () => {
-    expect(daviesBouldin(points, [0, 0, 1, 1])).toBeCloseTo((0.5 + 0.5) / 10, 12);
   });
 });

@@ -2,7 +2,7 @@ import { Random } from '../../src/random.ts';
 import { dot, type Matrix, matrix, row } from '../../src/training/linearAlgebra.ts';
 import { type Kind, plantGroups, SimulatedPeople, sampleHistoryCounts } from '../../src/training/people.ts';
 import { imagesOfPart, type Part, type Pictures, readPictures, splitPictures } from '../../src/training/pictures.ts';
-import { packTasks, type Task, withHistory } from '../../src/training/tasks.ts';
+import { type Task, withHistory } from '../../src/training/tasks.ts';
 
 const KINDS: readonly Kind[] = ['tags', 'artists', 'direction', 'mixture', 'group'];
 const PARTS: readonly Part[] = ['train', 'validation', 'test'];
@@ -212,35 +212,5 @@ describe('tasks', () => {
     expect(cut.history.filter((item) => item.sentiment === 'DISLIKE')).toEqual(newest('DISLIKE'));
     expect(cut.liked).toBe(task.liked);
     expect(withHistory(task, 0).history).toEqual([]);
-  });
-
-  it('pack into arrays, padded with judgements of weight 0', () => {
-    const history = [
-      { image: 7, sentiment: 'LIKE' as const, weight: 1 },
-      { image: 9, sentiment: 'DISLIKE' as const, weight: 0.5 },
-      { image: 4, sentiment: 'LIKE' as const, weight: 1 },
-    ];
-    const batch = packTasks(
-      [
-        { history, liked: [1], disliked: [2, 3] },
-        { history: [], liked: [5], disliked: [6, 8] },
-      ],
-      2,
-    );
-    expect(batch).toEqual({
-      images: Int32Array.of(7, 9, 0, 0),
-      sentiments: Int8Array.of(1, -1, 0, 0),
-      weights: Float32Array.of(1, 0.5, 0, 0),
-      liked: Int32Array.of(1, 5),
-      disliked: Int32Array.of(2, 3, 6, 8),
-    });
-  });
-
-  it('pack only with equal numbers of targets', () => {
-    const tasks = [
-      { history: [], liked: [1], disliked: [2] },
-      { history: [], liked: [1, 2], disliked: [3] },
-    ];
-    expect(() => packTasks(tasks, 2)).toThrow('Tasks of one batch need as many liked targets each: 1,2.');
   });
 });

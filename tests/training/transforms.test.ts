@@ -124,7 +124,7 @@ describe('Discriminant', () => {
   });
 
   it('needs two classes', () => {
-    expect(() => Discriminant.fit(matrix(4, 2), [1, 1, 1, 1])).toThrow(
+    expect(() => Discriminant.fit(matrix(4, 2), [1, 1, 1, 1], { dimensions: 2, shrinkage: 0.3 })).toThrow(
       'A discriminant needs at least 2 classes, not 1.',
     );
   });
