@@ -14,7 +14,7 @@ import type { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { PictureStore } from '../../src/pictures/store.ts';
 import { Random } from '../../src/random.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
-import { untrainedModel } from '../support/untrainedModel.ts';
+import { untrainedModel } from '../support/model.ts';
 
 /** Above the 2,000 that the model scores for one list. */
 const IMAGES = 2_400;

@@ -23,7 +23,7 @@ import {
 import { PictureStore } from '../../src/pictures/store.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
-import { untrainedModel } from '../support/untrainedModel.ts';
+import { untrainedModel } from '../support/model.ts';
 
 export interface GraphqlAnswer {
   status: number;

@@ -1,8 +1,9 @@
 /**
- * A small preference model with drawn weights, every part awake: real in every operation, fast, and of no taste.
+ * Preference models with drawn weights, never trained: real in every operation, and of no taste. A small one, every
+ * part awake, for what must be fast; one of the base model's sizes for what goes with real encoders.
  */
-import type { EncodedItem } from '../../src/inference/preferenceModel.ts';
-import { ALL_PARTS, type Architecture } from '../../src/model/architecture.ts';
+import { type EncodedItem, PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import { ALL_PARTS, type Architecture, BASE_ARCHITECTURE } from '../../src/model/architecture.ts';
 import { encodeWeights, type ModelArtifact, sha256Of } from '../../src/model/artifact.ts';
 import { initialParameters, parameterLayout } from '../../src/model/parameters.ts';
 import { Random } from '../../src/random.ts';
@@ -54,28 +55,65 @@ export function smallArtifact({
     image: transform(image, SMALL_ARCHITECTURE.imageInputs),
     text: transform(text, SMALL_ARCHITECTURE.textInputs),
   };
+  return artifact(
+    'small',
+    SMALL_ARCHITECTURE,
+    { image: 'a'.repeat(64), text: 'b'.repeat(64) },
+    parameters,
+    transforms,
+    {
+      standardErrors: [
+        { judgements: 0, logit: 2 },
+        { judgements: 16, logit: 0.5 },
+      ],
+      ...calibration,
+    },
+  );
+}
+
+/** Of the base model's sizes, for these encoders; another seed is another tower. */
+export function untrainedModel(encoders: { image: string; text: string }, seed = 0): Promise<PreferenceModel> {
+  const random = new Random(`untrained model ${seed}`);
+  const { imageInputs, textInputs } = BASE_ARCHITECTURE;
+  const transform = (inputs: number, outputs: number, scale: number) => ({
+    mean: new Float32Array(inputs),
+    projection: Float32Array.from({ length: inputs * outputs }, () => random.normal()),
+    scale,
+  });
+  const parameters = initialParameters(BASE_ARCHITECTURE, random);
+  const transforms = { image: transform(1664, imageInputs, 16), text: transform(384, textInputs, 8) };
+  return PreferenceModel.open(artifact(`untrained-${seed}`, BASE_ARCHITECTURE, encoders, parameters, transforms));
+}
+
+/** The numbers with the manifest that fits them. */
+function artifact(
+  name: string,
+  architecture: Architecture,
+  encoders: { image: string; text: string },
+  parameters: Float32Array,
+  transforms: ModelArtifact['transforms'],
+  calibration: SmallModelOptions['calibration'] = {},
+): ModelArtifact {
   const weights = encodeWeights({ parameters, transforms });
+  const { image, text } = transforms;
   return {
     manifest: {
       format: 'palate-model-1',
-      name: 'small',
+      name,
       description: 'Drawn, not trained.',
       licence: 'Apache-2.0',
       weights: { file: 'weights.bin', sha256: sha256Of(weights), bytes: weights.length },
-      architecture: SMALL_ARCHITECTURE,
-      encoders: { image: 'a'.repeat(64), text: 'b'.repeat(64) },
+      architecture,
+      encoders,
       inputTransforms: {
-        image: { inputs: image, scale: transforms.image.scale },
-        text: { inputs: text, scale: transforms.text.scale },
+        image: { inputs: image.mean.length, scale: image.scale },
+        text: { inputs: text.mean.length, scale: text.scale },
       },
       calibration: {
         temperature: 1,
         offset: 0,
         likeRateWeight: 0,
-        standardErrors: [
-          { judgements: 0, logit: 2 },
-          { judgements: 16, logit: 0.5 },
-        ],
+        standardErrors: [{ judgements: 0, logit: 1 }],
         ...calibration,
       },
       training: {},

@@ -21,7 +21,7 @@ import { PictureStore } from '../../src/pictures/store.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { type EncodePlatform, encodeJobs, startEncoding } from '../../src/workers/encode.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
-import { untrainedModel } from '../support/untrainedModel.ts';
+import { untrainedModel } from '../support/model.ts';
 
 let folder: string;
 let db: TestDatabase;
