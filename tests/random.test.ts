@@ -1,3 +1,4 @@
+/** Random numbers: the same from the same seed, of the distributions they are said to have. */
 import { hashFraction, Random } from '../src/random.ts';
 
 describe('Random', () => {

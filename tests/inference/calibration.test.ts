@@ -1,3 +1,4 @@
+/** A margin becomes a probability with a standard error, as the calibration that was fitted says. */
 import { calibrated, likeRateLogit, logitStandardError } from '../../src/inference/calibration.ts';
 
 const calibration = {

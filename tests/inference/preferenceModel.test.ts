@@ -1,3 +1,4 @@
+/** A model that serves: what it refuses to load, item vectors, and scores that no batch changes. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Running a model here or in a thread of its own: the same numbers, and failures in words. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** Which judgements the model reads, and the state that it makes of them. */
 import { toHalfFloats } from '../../src/halfFloats.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { type ItemVector, type Judgement, MAX_RECENT, StateInputs } from '../../src/inference/userState.ts';

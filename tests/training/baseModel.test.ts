@@ -1,3 +1,4 @@
+/** The base model over drawn pictures: the closed form that it starts from, and what a short training makes of it. */
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { BASE_ARCHITECTURE } from '../../src/model/architecture.ts';
 import { encodeWeights, parseManifest, sha256Of } from '../../src/model/artifact.ts';

@@ -1,3 +1,4 @@
+/** The simple scorers, against what is known of them by hand. */
 import {
   chance,
   fitLogistic,

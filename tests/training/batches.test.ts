@@ -1,3 +1,4 @@
+/** A batch holds what its tasks say, where the training graph reads it. */
 import type { Tensors } from '../../src/inference/session.ts';
 import type { BatchShape } from '../../src/model/trainingGraph.ts';
 import { Random } from '../../src/random.ts';

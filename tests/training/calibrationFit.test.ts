@@ -1,3 +1,4 @@
+/** Calibration is found again from samples of a known one, and stays finite on hard ones. */
 import { Random } from '../../src/random.ts';
 import { type CalibrationSample, fitCalibration, fitStandardErrors } from '../../src/training/calibrationFit.ts';
 

@@ -1,3 +1,4 @@
+/** The same people for every scorer: chance scores a half, an oracle everything. */
 import { Random } from '../../src/random.ts';
 import { InnerProducts } from '../../src/training/baselines.ts';
 import { baselineScorers, buildEvaluationSet, chanceScorer, evaluate, named } from '../../src/training/evaluation.ts';

@@ -1,3 +1,4 @@
+/** Products, factors and eigenvectors, against what is known by hand and by their definitions. */
 import { Random } from '../../src/random.ts';
 import {
   cholesky,

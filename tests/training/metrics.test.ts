@@ -1,3 +1,4 @@
+/** What is measured, against cases reckoned by hand. */
 import {
   calibrationError,
   meanInterval,

@@ -1,3 +1,4 @@
+/** A model scores tasks as it serves. */
 import { type ItemVector, PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { Random } from '../../src/random.ts';
 import { modelScorer, scoreTasks } from '../../src/training/modelScorer.ts';

@@ -1,3 +1,4 @@
+/** Pictures split by artist and tag, and the people simulated over them. */
 import { Random } from '../../src/random.ts';
 import { dot, type Matrix, matrix, row } from '../../src/training/linearAlgebra.ts';
 import { type Kind, plantGroups, SimulatedPeople, sampleHistoryCounts } from '../../src/training/people.ts';

@@ -1,3 +1,4 @@
+/** People whose taste is in the prompts. */
 import { Random } from '../../src/random.ts';
 import type { PromptedTask } from '../../src/training/batches.ts';
 import { dot, matrix, row } from '../../src/training/linearAlgebra.ts';

@@ -1,3 +1,4 @@
+/** Training runs on a problem that can be learned: phases, what is frozen, when it stops. */
 import { openSession, type Session, type Tensor, type Tensors } from '../../src/inference/session.ts';
 import { initialParameters, parameterLayout } from '../../src/model/parameters.ts';
 import { type BatchShape, trainingGraph } from '../../src/model/trainingGraph.ts';

@@ -1,3 +1,4 @@
+/** The input transform and the discriminant, against their definitions. */
 import { Random } from '../../src/random.ts';
 import { Discriminant } from '../../src/training/discriminant.ts';
 import { InputTransform, momentsOf, standardise } from '../../src/training/inputTransform.ts';
