@@ -2,7 +2,7 @@
  * `palate train-base`: trains the base model that ships, from a folder of pictures and a list that names each one's
  * artist and tags, and writes it with its manifest and its report.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { PalateError } from '../errors.ts';
@@ -19,7 +19,7 @@ import { trainBaseModel } from '../training/baseModel.ts';
 import { MODEL, reportBaseModel } from '../training/baseReport.ts';
 import { baseReportPage } from '../training/baseReportPage.ts';
 import { type Matrix, matrix } from '../training/linearAlgebra.ts';
-import { readPictures } from '../training/pictures.ts';
+import { type Pictures, readPictures, splitPictures } from '../training/pictures.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';
 import { showProgress } from './progress.ts';
 
@@ -40,6 +40,8 @@ const PROMPTS = 4_000;
 const ENCODED_AT_ONCE = 16;
 /** People of planted groups whose profiles the report compares. */
 const GROUP_PEOPLE = 240;
+/** A person of the report judges 16 and 16 and has 3 and 3 targets, each by another artist. */
+const ARTISTS_OF_A_PERSON = 38;
 
 export function trainBaseCommand(): Command {
   return new Command('train-base')
@@ -69,6 +71,7 @@ ${EXIT_CODE_HELP}`,
 
 async function trainBase(options: TrainBaseOptions): Promise<void> {
   const pictures = readPictures(await readMetadata(options.metadata));
+  await checkInputs(pictures, options);
   const [imageEncoder, textEncoder] = await Promise.all([
     loadImageEncoder(SHIPPED_IMAGE_ENCODER),
     loadTextEncoder(SHIPPED_TEXT_ENCODER),
@@ -121,8 +124,32 @@ async function trainBase(options: TrainBaseOptions): Promise<void> {
   await Promise.all([imageEncoder.close(), textEncoder.close()]);
 }
 
+/** What would end the training later, found before it begins. Throws BAD_USER_INPUT that names the option. */
+async function checkInputs(pictures: Pictures, { images, metadata, out, seed }: TrainBaseOptions): Promise<void> {
+  for (const [part, artists] of Object.entries(splitPictures(pictures, seed).artists)) {
+    if (artists.length >= ARTISTS_OF_A_PERSON) continue;
+    throw new PalateError(
+      'BAD_USER_INPUT',
+      `--metadata ${metadata} names ${pictures.artists.length} artists, of which ${artists.length} fall to ${part}; ` +
+        `a simulated person needs ${ARTISTS_OF_A_PERSON} there. Some 400 artists are enough.`,
+    );
+  }
+  for (const file of pictures.files) {
+    await access(join(images, file), constants.R_OK).catch((cause) => {
+      throw cannotRead(join(images, file), cause);
+    });
+  }
+  try {
+    await mkdir(out, { recursive: true });
+    await access(out, constants.W_OK);
+  } catch (cause) {
+    throw new PalateError('BAD_USER_INPUT', `--out ${out} cannot be written to: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
 async function writeModel(directory: string, artifact: ModelArtifact): Promise<void> {
-  await mkdir(directory, { recursive: true });
   await writeFile(join(directory, artifact.manifest.weights.file), encodeWeights(artifact));
   await writeFile(join(directory, 'manifest.json'), `${JSON.stringify(artifact.manifest, null, 2)}\n`);
 }
@@ -159,12 +186,14 @@ async function readPicture(directory: string, file: string): Promise<Buffer> {
   try {
     return await readFile(join(directory, file));
   } catch (cause) {
-    throw new PalateError(
-      'BAD_USER_INPUT',
-      `--images: ${join(directory, file)} is in the list and cannot be read: ${(cause as Error).message}`,
-      { cause },
-    );
+    throw cannotRead(join(directory, file), cause as Error);
   }
+}
+
+function cannotRead(path: string, cause: Error): PalateError {
+  return new PalateError('BAD_USER_INPUT', `--images: ${path} is in the list and cannot be read: ${cause.message}`, {
+    cause,
+  });
 }
 
 function wholeNumber(text: string): number {

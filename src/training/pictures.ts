@@ -24,13 +24,13 @@ export interface Pictures {
 
 const metadataRows = z.array(z.object({ file: z.string(), artist: z.string(), categories: z.array(z.string()) }));
 
-/** Reads rows of `{file, artist, categories}`, one a picture. Throws INVALID, naming the first row that is not one. */
+/** Reads rows of `{file, artist, categories}`, one a picture. Throws BAD_USER_INPUT, naming the first row that is not one. */
 export function readPictures(metadata: unknown): Pictures {
   const parsed = metadataRows.safeParse(metadata);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     throw new PalateError(
-      'INVALID',
+      'BAD_USER_INPUT',
       `The metadata is not a list of {file, artist, categories}: at ${issue.path.join('.') || 'its top'}, ${issue.message}.`,
       { cause: parsed.error },
     );
