@@ -9,9 +9,7 @@ export type RequestErrorCode =
   | 'FORBIDDEN'
   | 'NOT_FOUND'
   | 'BAD_USER_INPUT'
-  | 'RATE_LIMITED'
   | 'QUERY_TOO_COSTLY'
-  | 'OVERLOADED'
   | 'NOT_READY'
   | 'INTERNAL_SERVER_ERROR';
 
@@ -22,9 +20,7 @@ export type ItemErrorCode =
   | 'TOO_LARGE'
   | 'CONFLICT'
   | 'IN_PROGRESS'
-  | 'LIMIT_REACHED'
-  | 'NOT_READY'
-  | 'NOT_ENOUGH_FEEDBACK';
+  | 'NOT_READY';
 
 export type ErrorCode = RequestErrorCode | ItemErrorCode | 'UNSUPPORTED_MEDIA_TYPE';
 

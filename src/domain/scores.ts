@@ -43,7 +43,7 @@ export interface Ranking {
   notScored: NotScored[];
 }
 
-/** From the user's own judgements, or from what people like in general. */
+/** From the user's own judgements, or from the model's prior alone. */
 export function basisOf(reading: Reading): 'PERSONAL' | 'COLD_START' {
   return reading.judgements.length > 0 ? 'PERSONAL' : 'COLD_START';
 }

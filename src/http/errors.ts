@@ -14,12 +14,9 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   NOT_FOUND: 404,
   CONFLICT: 409,
   IN_PROGRESS: 409,
-  LIMIT_REACHED: 409,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
-  RATE_LIMITED: 429,
   NOT_READY: 503,
-  OVERLOADED: 503,
 };
 
 /** An error of one form field. */
