@@ -1,6 +1,7 @@
 /**
  * Every setting of the service: read once from the environment, checked, with its default, its unit and the line
- * that documents it. docs/configuration.md is this table. No other file reads the environment.
+ * that documents it. docs/configuration.md is this table. No other file reads a setting; `PALATE_DEBUG`
+ * is the command line's (commands/program.ts).
  */
 import { z } from 'zod';
 import { PalateError } from './errors.ts';
@@ -92,7 +93,7 @@ export const SETTINGS = {
   }),
   signingKey: setting<string | null>({
     variable: 'PALATE_SIGNING_KEY',
-    doc: 'Signs picture addresses and page cursors; the same on every replica. Unset, a random one is made and kept in PALATE_DATA_DIR.',
+    doc: 'Signs picture addresses; the same on every replica. Unset, a random one is made and kept in PALATE_DATA_DIR.',
     allowed: 'at least 32 characters',
     default: null,
     secret: true,
