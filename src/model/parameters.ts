@@ -58,7 +58,7 @@ export function parameterSpecs(a: Architecture): ParameterSpec[] {
     // Metric path, a channel for pictures and one for prompts.
     ...metricSpecs('metricPath.image.', 8),
     ...metricSpecs('metricPath.text.', 0),
-    // Population prior: nothing is known of people in general until a tenant's feedback tells.
+    // Population prior: silent at the start, and kept so in the base model.
     matrix('prior.ridge', a.imageMetric, 1, 0),
     coefficient('prior.constant', 0),
     coefficient('prior.gain', 0),
