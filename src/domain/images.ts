@@ -8,7 +8,7 @@ import { ENCODE_AT_ONCE } from '../queue/jobs.ts';
 import type { Queue } from '../queue/queue.ts';
 import { idOf, newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
-import { checkText, ItemError, MAX_NAME } from './userErrors.ts';
+import { canBeKept, checkText, ItemError, MAX_NAME } from './userErrors.ts';
 import { resolveUsers, type UserRef } from './users.ts';
 
 /** The longest prompt, in characters. */
@@ -131,7 +131,9 @@ export async function imagesByExternalIds(
   queries: Queries,
   externalIds: readonly string[],
 ): Promise<Map<string, Image>> {
-  const rows = await queries.image.findMany({ where: { externalId: { in: [...new Set(externalIds)] } } });
+  const rows = await queries.image.findMany({
+    where: { externalId: { in: [...new Set(externalIds)].filter(canBeKept) } },
+  });
   return new Map(rows.flatMap((row) => (row.externalId === null ? [] : [[row.externalId, row]])));
 }
 

@@ -52,6 +52,9 @@ export function tooMany(field: string, items: readonly unknown[], most = MAX_ITE
   };
 }
 
+/** Whether PostgreSQL can keep a text: it refuses a query that holds a NUL character. What it cannot keep names nothing. */
+export const canBeKept = (text: string): boolean => !text.includes('\0');
+
 /**
  * Checks a text's length in characters. Throws an ItemError: TOO_LARGE, or INVALID for an empty text where one is
  * needed and for what PostgreSQL cannot keep: a NUL character, half of a surrogate pair.
@@ -60,7 +63,7 @@ export function checkText(field: string, text: string | null | undefined, most: 
   if (text === null || text === undefined) return;
   if (needed && text === '')
     throw new ItemError([field], 'INVALID', `${field} is empty; it needs at least one character.`);
-  if (text.includes('\0')) throw new ItemError([field], 'INVALID', `${field} holds a NUL character; leave it out.`);
+  if (!canBeKept(text)) throw new ItemError([field], 'INVALID', `${field} holds a NUL character; leave it out.`);
   if (/\p{Surrogate}/u.test(text)) {
     throw new ItemError([field], 'INVALID', `${field} holds half of a surrogate pair; send well-formed Unicode.`);
   }

@@ -5,7 +5,7 @@ import { currentTenant, type Database, Prisma, type Queries } from '../database/
 import type { User } from '../database/generated/client.ts';
 import { idOf, newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
-import { attempt, checkText, MAX_NAME, tooMany, type UserError } from './userErrors.ts';
+import { attempt, canBeKept, checkText, MAX_NAME, tooMany, type UserError } from './userErrors.ts';
 
 /** One of the two ways to name a user: a global id, or the tenant's own key. */
 export interface UserRef {
@@ -72,7 +72,9 @@ export async function usersByIds(queries: Queries, ids: readonly string[]): Prom
 
 /** Users by the tenant's own keys for them. */
 export async function usersByExternalIds(queries: Queries, externalIds: readonly string[]): Promise<Map<string, User>> {
-  const rows = await queries.user.findMany({ where: { externalId: { in: [...new Set(externalIds)] } } });
+  const rows = await queries.user.findMany({
+    where: { externalId: { in: [...new Set(externalIds)].filter(canBeKept) } },
+  });
   return new Map(rows.map((row) => [row.externalId, row]));
 }
 

@@ -116,9 +116,11 @@ describe('submitFeedback', () => {
       like(0, { judgedAt: at(301) }),
       like(0, { judgedAt: new Date(Number.NaN) }),
       like(0, { judgedAt: new Date(-1) }),
+      like(0, { user: { externalId: 'ada\0' } }),
+      like(0, { image: { externalId: 'image 0\0' } }),
       like(3, { weight: 10, judgedAt: at(300), comment: 'c'.repeat(2000) }),
     ]);
-    expect(feedback.map((row) => row?.imageId ?? null)).toEqual([...Array(9).fill(null), images[3]!.id]);
+    expect(feedback.map((row) => row?.imageId ?? null)).toEqual([...Array(11).fill(null), images[3]!.id]);
     const limits =
       "it must be after 1970 and at most five minutes ahead of the service's clock, which reads 2026-01-01T12:00:00.000Z.";
     expect(userErrors).toEqual([
@@ -151,6 +153,8 @@ describe('submitFeedback', () => {
         code: 'INVALID',
         message: `judgedAt is 1969-12-31T23:59:59.999Z; ${limits}`,
       },
+      { field: ['items', '9', 'user'], code: 'NOT_FOUND', message: 'There is no user as user names one.' },
+      { field: ['items', '10', 'image'], code: 'NOT_FOUND', message: 'There is no image as image names one.' },
     ]);
   });
 

@@ -156,8 +156,10 @@ describe('updateImages', () => {
       { id: ids[0]!, owner: { externalId: 'nobody' } },
       { id: ids[0]!, owner: { externalId: 'ada' } },
       { id: ids[0]!, generator: 'g'.repeat(256) },
+      { id: ids[0]!, externalId: 'b\0' },
+      { id: ids[0]!, owner: { externalId: 'ada\0' } },
     ]);
-    expect(images.map((image) => image?.prompt ?? null)).toEqual([null, 'kept', null, null, null, null, null]);
+    expect(images.map((image) => image?.prompt ?? null)).toEqual([null, 'kept', ...Array(7).fill(null)]);
     expect(userErrors).toEqual([
       { field: ['items', '0', 'id'], code: 'NOT_FOUND', message: 'There is no image with this id.' },
       { field: ['items', '2', 'id'], code: 'INVALID', message: 'This image stands in the list already.' },
@@ -172,6 +174,12 @@ describe('updateImages', () => {
         code: 'TOO_LARGE',
         message: 'generator has 256 characters; at most 255 are kept.',
       },
+      {
+        field: ['items', '7', 'externalId'],
+        code: 'INVALID',
+        message: 'externalId holds a NUL character; leave it out.',
+      },
+      { field: ['items', '8', 'owner'], code: 'NOT_FOUND', message: 'There is no user as owner names one.' },
     ]);
   });
 });
@@ -223,8 +231,8 @@ describe('an image', () => {
   it('is found by either way to name one; what names none is null', async () => {
     const id = await idOfImage('a', { externalId: 'x' });
     const found = await tenant.run(() =>
-      resolveImages(test.database, [{ externalId: 'x' }, { id }, { id: 'none' }, {}]),
+      resolveImages(test.database, [{ externalId: 'x' }, { id }, { id: 'none' }, { externalId: 'x\0' }, {}]),
     );
-    expect(found.map((image) => image?.externalId ?? null)).toEqual(['x', 'x', null, null]);
+    expect(found.map((image) => image?.externalId ?? null)).toEqual(['x', 'x', null, null, null]);
   });
 });

@@ -117,11 +117,12 @@ describe('a user', () => {
       { id: toGlobalId('Image', ada!.id) },
       { id: 'nonsense' },
       { externalId: 'nobody' },
+      { externalId: 'ada\0' },
       { id: toGlobalId('User', theirs.users[0]!.id) },
       { externalId: 'eve' },
     ];
     const found = await tenant.run(() => resolveUsers(test.database, refs));
-    expect(found.map((user) => user?.externalId ?? null)).toEqual(['ada', 'ada', null, null, null, null, null]);
+    expect(found.map((user) => user?.externalId ?? null)).toEqual(['ada', 'ada', ...Array(6).fill(null)]);
   });
 
   it('of another tenant is left out of what is read by ids', async () => {
