@@ -4,6 +4,7 @@
  */
 import { currentTenant, type Database, Prisma, type Queries } from '../database/client.ts';
 import type { Image, ImageStatus } from '../database/generated/client.ts';
+import { PalateError } from '../errors.ts';
 import { ENCODE_AT_ONCE } from '../queue/jobs.ts';
 import type { Queue } from '../queue/queue.ts';
 import { idOf, newId } from './ids.ts';
@@ -157,6 +158,15 @@ export function isVisible(image: Image, userId: string | null): boolean {
   return userId === null || image.ownerId === null || image.ownerId === userId;
 }
 
+/** Throws BAD_USER_INPUT where no image can be in a collection of this name. */
+export function checkCollection(collection: string | null | undefined): void {
+  try {
+    checkText('collection', collection, MAX_COLLECTION, true);
+  } catch (cause) {
+    throw cause instanceof ItemError ? new PalateError('BAD_USER_INPUT', cause.message, { cause }) : cause;
+  }
+}
+
 export interface ImageFilter {
   readonly status?: ImageStatus | null | undefined;
   readonly collection?: string | null | undefined;
@@ -166,9 +176,10 @@ export interface ImageFilter {
   readonly visibleTo?: string | null | undefined;
 }
 
-/** The tenant's images, newest first. Throws BAD_USER_INPUT for a bad `first` or cursor. */
+/** The tenant's images, newest first. Throws BAD_USER_INPUT for a bad `first`, cursor or collection. */
 export async function pageImages(queries: Queries, filter: ImageFilter, page: PageArgs): Promise<Page<Image>> {
   checkFirst(page.first);
+  checkCollection(filter.collection);
   const [before] = fromCursor(page.after, [UUID_PATTERN]) ?? [];
   const conditions = before ? [...conditionsOf(filter), Prisma.sql`id < ${before}::uuid`] : conditionsOf(filter);
   const found = await queries.$queryRaw<{ id: string }[]>`

@@ -275,6 +275,17 @@ describe('recommendations', () => {
     ]);
   });
 
+  it.each([
+    ['', 'collection is empty; it needs at least one character.'],
+    ['a\0', 'collection holds a NUL character; leave it out.'],
+    ['x'.repeat(101), 'collection has 101 characters; at most 100 are kept.'],
+  ])('refuse the collection %j, which no image can be in, as a list of images does', async (collection, message) => {
+    const errors = [{ message, extensions: { code: 'BAD_USER_INPUT' } }];
+    expect((await page('ada', 2, null, collection)).errors).toMatchObject(errors);
+    const images = 'query ($collection: String) { images(collection: $collection) { totalCount } }';
+    expect((await tenant.ask(images, { collection })).errors).toMatchObject(errors);
+  });
+
   it.each([0, -1, 101])('refuse a page of %d', async (first) => {
     expect((await page('ada', first)).errors).toMatchObject([
       {

@@ -1,5 +1,6 @@
 /** Users: their own fields, their lists and their scores; upsertUsers. */
 import { idOf, newId, toGlobalId } from '../../domain/ids.ts';
+import { checkCollection } from '../../domain/images.ts';
 import { checkFirst } from '../../domain/pages.ts';
 import { checkCandidates } from '../../domain/scores.ts';
 import { similarUserPage } from '../../domain/similarity.ts';
@@ -55,6 +56,7 @@ export const userResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'User' | 'Use
 
     recommendations({ id: userId }, { first, after = null, collection = null }, { loaders }) {
       checkFirst(first);
+      checkCollection(collection);
       return loaders.recommendations.load({ userId, first, after, collection });
     },
 
