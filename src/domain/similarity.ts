@@ -103,7 +103,7 @@ export class ProfileIndexes {
 
 /** A page of a list of `similarUsers`. Throws BAD_USER_INPUT for a cursor of another list. */
 export function similarUserPage(list: readonly SimilarUser[], page: PageArgs): Page<SimilarUser> {
-  const place = fromCursor(page.after, [/^[01](\.\d+)?(e-\d+)?$/, UUID_PATTERN]);
+  const place = fromCursor(page.after, [/^\d(\.\d+)?(e-\d+)?$/, UUID_PATTERN]);
   const [similarity, userId] = [Number(place?.[0]), place?.[1] ?? ''];
   const isAfter = (user: SimilarUser) =>
     user.similarity < similarity || (user.similarity === similarity && user.userId > userId);
