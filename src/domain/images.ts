@@ -180,7 +180,7 @@ export interface ImageFilter {
 export async function pageImages(queries: Queries, filter: ImageFilter, page: PageArgs): Promise<Page<Image>> {
   checkFirst(page.first);
   checkCollection(filter.collection);
-  const [before] = fromCursor(page.after, [UUID_PATTERN]) ?? [];
+  const [, before] = fromCursor(page.after, [/^images$/, UUID_PATTERN]) ?? [];
   const conditions = before ? [...conditionsOf(filter), Prisma.sql`id < ${before}::uuid`] : conditionsOf(filter);
   const found = await queries.$queryRaw<{ id: string }[]>`
     SELECT id FROM images WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${page.first + 1}`;
@@ -191,7 +191,7 @@ export async function pageImages(queries: Queries, filter: ImageFilter, page: Pa
   return toPage(
     found.flatMap(({ id }) => rows.get(id) ?? []),
     page,
-    ({ id }) => toCursor(id),
+    ({ id }) => toCursor('images', id),
   );
 }
 

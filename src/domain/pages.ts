@@ -36,17 +36,20 @@ export function checkFirst(first: number, most = MAX_FIRST): void {
   throw new PalateError('BAD_USER_INPUT', `first is ${first}; it must be a whole number from 1 to ${most}.`);
 }
 
-/** Opaque: the values a list is ordered by, of one row. */
+/** Opaque: the values a list is ordered by, of one row; a list ordered by id alone says its name before. */
 export function toCursor(...place: readonly string[]): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url');
 }
 
 /**
  * The values behind a cursor; null for the beginning.
- * @param patterns what each value looks like in this list
+ * @param patterns what each value looks like in this list, such as regular expressions
  * Throws BAD_USER_INPUT for what this list never answered with.
  */
-export function fromCursor(cursor: string | null | undefined, patterns: readonly RegExp[]): string[] | null {
+export function fromCursor(
+  cursor: string | null | undefined,
+  patterns: readonly { test(text: string): boolean }[],
+): string[] | null {
   if (cursor === null || cursor === undefined) return null;
   const place = parse(cursor);
   const fits = (value: unknown, i: number) => typeof value === 'string' && patterns[i]?.test(value) === true;
@@ -68,7 +71,13 @@ function parse(cursor: string): unknown {
 
 /** What a cursor's values look like. */
 export const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-export const INSTANT_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+/** As `toISOString` writes them, from 1970 to 9999: a day that its month lacks is none. */
+export const INSTANT_PATTERN = {
+  test(text: string): boolean {
+    const instant = new Date(text);
+    return text.length === 24 && instant.getTime() >= 0 && instant.toISOString() === text;
+  },
+};
 
 /** A page from the rows that follow the cursor, read one further than asked for: that one tells of a next page. */
 export function toPage<T>(rows: readonly T[], { first, after }: PageArgs, cursorOf: (row: T) => string): Page<T> {

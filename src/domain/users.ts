@@ -96,13 +96,13 @@ export async function resolveUsers(queries: Queries, refs: readonly UserRef[]): 
 /** The tenant's users, newest first. Throws BAD_USER_INPUT for a bad `first` or cursor. */
 export async function pageUsers(queries: Queries, page: PageArgs): Promise<Page<User>> {
   checkFirst(page.first);
-  const [before] = fromCursor(page.after, [UUID_PATTERN]) ?? [];
+  const [, before] = fromCursor(page.after, [/^users$/, UUID_PATTERN]) ?? [];
   const rows = await queries.user.findMany({
     where: before ? { id: { lt: before } } : {},
     orderBy: { id: 'desc' },
     take: page.first + 1,
   });
-  return toPage(rows, page, ({ id }) => toCursor(id));
+  return toPage(rows, page, ({ id }) => toCursor('users', id));
 }
 
 export function countUsers(queries: Queries): Promise<number> {

@@ -4,6 +4,7 @@ import type { Image, User } from '../../src/database/generated/client.ts';
 import { countFeedback, feedbackForUsers, readHistories } from '../../src/domain/feedback.ts';
 import { toGlobalId } from '../../src/domain/ids.ts';
 import { registerImage } from '../../src/domain/images.ts';
+import { toCursor } from '../../src/domain/pages.ts';
 import { type FeedbackItem, retractFeedback, submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { newTenant, TEST_MODEL, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -305,6 +306,19 @@ describe('feedbackForUsers', () => {
     expect(next.get(ada.id)!.nodes.map(({ imageId }) => imageId)).toEqual([images[0]!.id]);
     expect(next.get(ada.id)!.pageInfo).toMatchObject({ hasNextPage: false, hasPreviousPage: true });
   });
+
+  it.each(['9999-99-99T99:99:99.999Z', '2026-02-30T00:00:00.000Z', '0000-01-01T00:00:00.000Z', 'yesterday'])(
+    'refuses a cursor of the instant %s, which there never was',
+    async (instant) => {
+      const after = toCursor(instant, ada.id);
+      await expect(
+        tenant.run(() => feedbackForUsers(test.database, [ada.id], { first: 1, after })),
+      ).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: expect.stringContaining('which is no cursor of this list'),
+      });
+    },
+  );
 
   it('keeps to one sentiment where it is asked for, and counts it', async () => {
     await submit([like(0), { ...like(1), sentiment: 'DISLIKE' }, { ...like(2), sentiment: 'SKIP' }]);

@@ -1,5 +1,6 @@
 /** Users: made and changed by the tenant's own keys, and read a page or many at a time. */
 import { toGlobalId } from '../../src/domain/ids.ts';
+import { pageImages, registerImage } from '../../src/domain/images.ts';
 import { countUsers, pageUsers, resolveUsers, upsertUsers, usersByIds } from '../../src/domain/users.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 
@@ -151,6 +152,18 @@ describe('pageUsers', () => {
       code: 'BAD_USER_INPUT',
       message: `first is ${first}; it must be a whole number from 1 to 100.`,
     });
+  });
+
+  it('refuses a cursor of the list of images, as that list does one of users', async () => {
+    await upsert([{ externalId: 'ada' }]);
+    const picture = { sha256: '0'.repeat(64), format: 'png', byteLength: 1, width: 1, height: 1 };
+    await tenant.run(() => registerImage(test, picture, {}));
+    const users = await tenant.run(() => pageUsers(test.database, { first: 1 }));
+    const images = await tenant.run(() => pageImages(test.database, {}, { first: 1 }));
+    const refused = { code: 'BAD_USER_INPUT', message: expect.stringContaining('which is no cursor of this list') };
+    const from = (page: typeof users | typeof images) => ({ first: 1, after: page.pageInfo.endCursor });
+    await expect(tenant.run(() => pageUsers(test.database, from(images)))).rejects.toMatchObject(refused);
+    await expect(tenant.run(() => pageImages(test.database, {}, from(users)))).rejects.toMatchObject(refused);
   });
 
   it.each(['', 'nonsense', Buffer.from('["x"]').toString('base64url'), Buffer.from('[1]').toString('base64url')])(
