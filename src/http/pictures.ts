@@ -3,7 +3,7 @@
  * the contract, to who holds the address. What a picture is and where it lies are src/pictures' and domain's.
  */
 import multipart from '@fastify/multipart';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { withTenant } from '../database/client.ts';
 import { toGlobalId } from '../domain/ids.ts';
 import { type ImageDescription, imagesByIds } from '../domain/images.ts';
@@ -26,14 +26,18 @@ const MAX_FIELD_BYTES = 16_384;
 export async function addPictureRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
   const { maxBytes } = platform.pictureLimits;
   const tooLarge = new PalateError('TOO_LARGE', `file is larger than ${maxBytes} bytes, the most that is taken.`);
+  /** By the status that fastify gives them: what it finds wrong with a body, in our words. */
+  const bodyErrors: Readonly<Record<number, PalateError>> = { 413: tooLarge, 415: noPicture() };
 
   await server.register(async (routes) => {
     routes.setErrorHandler((error, request, reply) =>
-      answerPlainError((error as { statusCode?: number }).statusCode === 413 ? tooLarge : error, request, reply),
+      answerPlainError(bodyErrors[(error as Partial<FastifyError>).statusCode ?? 0] ?? error, request, reply),
     );
     requireCredential(routes, platform);
+    routes.removeAllContentTypeParsers(); // JSON and text are no pictures
     await routes.register(multipart, {
-      limits: { fileSize: maxBytes, files: 1, fields: TEXT_FIELDS.length, fieldSize: MAX_FIELD_BYTES },
+      // One field more than there are, so that one too many is told by its name.
+      limits: { fileSize: maxBytes, files: 1, fields: TEXT_FIELDS.length + 1, fieldSize: MAX_FIELD_BYTES },
     });
     // Whatever a client calls it, bytes are bytes: the type is read from them.
     for (const type of ['application/octet-stream', /^image\//]) {
@@ -72,39 +76,64 @@ interface Upload {
 }
 
 function readRaw(request: FastifyRequest): Upload {
-  if (!Buffer.isBuffer(request.body)) {
-    throw new PalateError(
-      'UNSUPPORTED_MEDIA_TYPE',
-      'The body must be the bytes of a picture (Content-Type: image/jpeg, say) or a multipart form with the field file.',
-    );
-  }
+  if (!Buffer.isBuffer(request.body)) throw noPicture();
   return { bytes: request.body, description: {} };
+}
+
+function noPicture(): PalateError {
+  return new PalateError(
+    'UNSUPPORTED_MEDIA_TYPE',
+    'The body must be the bytes of a picture (Content-Type: image/jpeg, say) or a multipart form with the field file.',
+  );
 }
 
 /** Reads the form. Throws an error that names the field at fault. */
 async function readForm(request: FastifyRequest): Promise<Upload> {
   let bytes: Buffer | null = null;
   const texts: Partial<Record<TextField, string>> = {};
-  for await (const part of request.parts()) {
-    if (part.type === 'file') {
-      if (part.fieldname !== 'file') throw unknownField(part.fieldname);
-      bytes = await part.toBuffer();
-    } else {
-      const field = TEXT_FIELDS.find((name) => name === part.fieldname);
-      if (!field) throw unknownField(part.fieldname);
-      if (part.valueTruncated) {
-        throw new FieldError(field, 'TOO_LARGE', `${field} has more than ${MAX_FIELD_BYTES} bytes.`);
+  try {
+    for await (const part of request.parts()) {
+      if (part.type === 'file') {
+        if (part.fieldname !== 'file') throw wrongField(part.fieldname);
+        bytes = await part.toBuffer();
+      } else {
+        const field = TEXT_FIELDS.find((name) => name === part.fieldname);
+        if (!field || typeof part.value !== 'string') throw wrongField(part.fieldname);
+        if (field in texts) throw new FieldError(field, 'INVALID', `${field} stands in the form more than once.`);
+        if (part.valueTruncated) {
+          throw new FieldError(field, 'TOO_LARGE', `${field} has more than ${MAX_FIELD_BYTES} bytes.`);
+        }
+        texts[field] = part.value;
       }
-      texts[field] = String(part.value);
     }
+  } catch (error) {
+    throw toFormError(error);
   }
   if (!bytes) throw new FieldError('file', 'INVALID', 'The form has no field file: send the picture in it.');
   const { owner, ...description } = texts;
   return { bytes, description: { ...description, ...(owner === undefined ? {} : { owner: { externalId: owner } }) } };
 }
 
-function unknownField(name: string): PalateError {
-  return new FieldError(name, 'INVALID', `The form has no field ${name}; it has file, ${TEXT_FIELDS.join(', ')}.`);
+/** The error of a field that there is not, or that came as a file where it is text, or the other way round. */
+function wrongField(name: string): PalateError {
+  const message =
+    name === 'file'
+      ? 'file came as text: send it as a file, with a filename, such as curl -F file=@fox.jpg.'
+      : TEXT_FIELDS.some((field) => field === name)
+        ? `${name} must be plain text: send it without a filename and a content type.`
+        : `The form has no field ${name}; it has file, ${TEXT_FIELDS.join(', ')}.`;
+  return new FieldError(name, 'INVALID', message);
+}
+
+/** What the parser of forms found wrong, in our words: its errors have a code, those of the parser below it none. */
+function toFormError(error: unknown): unknown {
+  const { code, message } = error as Partial<FastifyError>;
+  if (code === 'FST_FILES_LIMIT') {
+    return new FieldError('file', 'INVALID', 'The form has more than one file: send one picture a request.');
+  }
+  if (code !== undefined) return error;
+  const damaged = `The form cannot be read, damaged or cut short: ${message}.`;
+  return new PalateError('INVALID', damaged, { cause: error });
 }
 
 async function sendPicture(

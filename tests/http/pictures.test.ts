@@ -171,6 +171,60 @@ describe('POST /images', () => {
       { code: 'TOO_LARGE', field: 'prompt', message: 'prompt has 2001 characters; at most 2000 are kept.' },
     ],
     [
+      'a form with more than one file',
+      () => {
+        const data = form({});
+        data.append('file', new Blob([Uint8Array.from(red)]), 'second.png');
+        return post(data);
+      },
+      400,
+      {
+        code: 'INVALID',
+        field: 'file',
+        message: 'The form has more than one file: send one picture a request.',
+      },
+    ],
+    [
+      'a file that came as text',
+      () => post(form({ file: 'bytes' }, null)),
+      400,
+      {
+        code: 'INVALID',
+        field: 'file',
+        message: 'file came as text: send it as a file, with a filename, such as curl -F file=@fox.jpg.',
+      },
+    ],
+    [
+      'a prompt that came as a file',
+      () => post(form({}, red, 'prompt')),
+      400,
+      {
+        code: 'INVALID',
+        field: 'prompt',
+        message: 'prompt must be plain text: send it without a filename and a content type.',
+      },
+    ],
+    [
+      'a field that stands twice',
+      () => {
+        const data = form({ prompt: 'one' });
+        data.append('prompt', 'two');
+        return post(data);
+      },
+      400,
+      { code: 'INVALID', field: 'prompt', message: 'prompt stands in the form more than once.' },
+    ],
+    [
+      'a form that is cut short',
+      () =>
+        post(
+          '--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n',
+          'multipart/form-data; boundary=x',
+        ),
+      400,
+      { code: 'INVALID', message: expect.stringMatching(/^The form cannot be read, damaged or cut short: .+\.$/) },
+    ],
+    [
       'an owner that is nobody',
       () => post(form({ owner: 'nobody' })),
       404,
