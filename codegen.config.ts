@@ -9,6 +9,8 @@ const MAPPED = [
   'Model',
   'Tenant',
   'Viewer',
+  'ApiKey',
+  'AuditEvent',
   'UserConnection',
   'ImageConnection',
   'FeedbackConnection',

@@ -14,7 +14,14 @@ export type RequestErrorCode =
   | 'INTERNAL_SERVER_ERROR';
 
 /** Codes of one item among many that is wrong by itself: `UserErrorCode` of the API. */
-export type ItemErrorCode = 'NOT_FOUND' | 'INVALID' | 'TOO_LARGE' | 'CONFLICT' | 'IN_PROGRESS' | 'NOT_READY';
+export type ItemErrorCode =
+  | 'NOT_FOUND'
+  | 'INVALID'
+  | 'TOO_LARGE'
+  | 'CONFLICT'
+  | 'IN_PROGRESS'
+  | 'LIMIT_REACHED'
+  | 'NOT_READY';
 
 export type ErrorCode = RequestErrorCode | ItemErrorCode | 'UNSUPPORTED_MEDIA_TYPE';
 

@@ -7,10 +7,18 @@ import { PalateError } from '../errors.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import { prepareServiceRole, serviceUrl } from './serviceRole.ts';
-import { currentTenant, tenantAdapter, withTenant } from './tenantAdapter.ts';
+import {
+  currentPerson,
+  currentTenant,
+  NO_TENANT,
+  tenantAdapter,
+  withOperator,
+  withPerson,
+  withTenant,
+} from './tenantAdapter.ts';
 
 export { Prisma } from './generated/client.ts';
-export { currentTenant, withTenant };
+export { currentPerson, currentTenant, NO_TENANT, withOperator, withPerson, withTenant };
 
 /**
  * Prisma's client. Every query needs a surrounding `withTenant`, and each outside `$transaction` is a transaction of
@@ -55,12 +63,9 @@ async function refuseFindUnique(): Promise<never> {
   );
 }
 
-/** A tenant that never was: what asks for nobody's rows asks for this one's. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
-
 /** Resolves where the database answers queries. */
 export async function ping(database: Database): Promise<void> {
-  await withTenant(NOBODY, () => database.$queryRaw`SELECT 1`);
+  await withTenant(NO_TENANT, () => database.$queryRaw`SELECT 1`);
 }
 
 /**

@@ -55,6 +55,7 @@ export async function prepareServiceRole(owner: pg.ClientBase, ownerUrl: string)
   await owner.query(`
     GRANT USAGE ON SCHEMA public TO ${name};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${name};
+    REVOKE UPDATE, DELETE ON audit_events, erasures FROM ${name}; -- added to, never changed
     REVOKE ALL ON _prisma_migrations FROM ${name};`);
 }
 

@@ -1,7 +1,7 @@
 /**
- * Prisma's PostgreSQL adapter, told for whom each transaction is: the tenant comes from the surrounding
- * `withTenant` (AsyncLocalStorage) and is set for one transaction only, so that a connection goes back to the pool
- * knowing nobody. A query outside `withTenant` throws before it is sent. It knows no table.
+ * Prisma's PostgreSQL adapter, told for whom each transaction is: a tenant, one person of it, or an operator. It comes
+ * from the surrounding session (AsyncLocalStorage) and is set for one transaction only, so that a connection goes back
+ * to the pool knowing nobody. A query outside of a session throws before it is sent. It knows no table.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
@@ -19,27 +19,60 @@ import { PalateError } from '../errors.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-const tenants = new AsyncLocalStorage<string>();
-
-/**
- * Runs `work` for one tenant. Everything it awaits sees that tenant's rows and no other's; it must await its queries,
- * since Prisma sends a query only when it is awaited.
- */
-export function withTenant<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
-  if (!UUID.test(tenantId)) throw new PalateError('INTERNAL_SERVER_ERROR', `"${tenantId}" is no tenant's id.`);
-  return tenants.run(tenantId, async () => await work());
+/** For whom the policies of the tables let rows through. */
+interface Session {
+  readonly tenantId: string;
+  /** The person, where one asks for themself; null for the tenant's own programs. */
+  readonly userId: string | null;
+  /** True for an operator, who sees which tenants there are. */
+  readonly operator: boolean;
 }
 
-/** The tenant of the surrounding `withTenant`. Throws INTERNAL_SERVER_ERROR outside of one. */
-export function currentTenant(): string {
-  const tenantId = tenants.getStore();
-  if (tenantId === undefined) {
-    throw new PalateError(
-      'INTERNAL_SERVER_ERROR',
-      'A query was made for no tenant: wrap it in withTenant(tenantId, …).',
-    );
+const sessions = new AsyncLocalStorage<Session>();
+
+/** The tenant that never was: operators' keys are kept under it, and who asks for its rows asks for nobody's. */
+export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * Runs `work` for one tenant, whoever asked for it: within a person's session it leaves that person's bounds. All that
+ * it awaits sees that tenant's rows and no other's; it must await its queries, since Prisma sends a query only when it
+ * is awaited.
+ */
+export function withTenant<T>(tenantId: string, work: () => Promise<T>): Promise<T> {
+  return inSession({ tenantId, userId: null, operator: false }, work);
+}
+
+/** Runs `work` for one person of a tenant: it sees their own rows, and of the tenant's what is nobody's. */
+export function withPerson<T>(tenantId: string, userId: string, work: () => Promise<T>): Promise<T> {
+  return inSession({ tenantId, userId, operator: false }, work);
+}
+
+/** Runs `work` for an operator: it sees the rows of `tenants`, and operators' keys. */
+export function withOperator<T>(work: () => Promise<T>): Promise<T> {
+  return inSession({ tenantId: NO_TENANT, userId: null, operator: true }, work);
+}
+
+function inSession<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  for (const id of [session.tenantId, session.userId ?? NO_TENANT]) {
+    if (!UUID.test(id)) throw new PalateError('INTERNAL_SERVER_ERROR', `"${id}" is no id of a tenant or a person.`);
   }
-  return tenantId;
+  return sessions.run(session, async () => await work());
+}
+
+function currentSession(): Session {
+  const session = sessions.getStore();
+  if (session !== undefined) return session;
+  throw new PalateError('INTERNAL_SERVER_ERROR', 'A query was made for no tenant: wrap it in withTenant(tenantId, …).');
+}
+
+/** The tenant of the surrounding session. Throws INTERNAL_SERVER_ERROR outside of one. */
+export function currentTenant(): string {
+  return currentSession().tenantId;
+}
+
+/** The person whose session it is; null in a tenant's. Throws INTERNAL_SERVER_ERROR outside of one. */
+export function currentPerson(): string | null {
+  return currentSession().userId;
 }
 
 /** What Prisma is given to connect with. */
@@ -80,10 +113,10 @@ class TenantAdapter implements SqlDriverAdapter {
   }
 
   async startTransaction(isolationLevel?: IsolationLevel): Promise<Transaction> {
-    const tenantId = currentTenant();
+    const session = currentSession();
     const transaction = await this.#inner.startTransaction(isolationLevel);
     try {
-      await transaction.executeRaw(setTenant(tenantId));
+      await transaction.executeRaw(setSession(session));
       return transaction;
     } catch (error) {
       await end(transaction, 'ROLLBACK');
@@ -123,12 +156,12 @@ async function end(transaction: Transaction, how: 'COMMIT' | 'ROLLBACK'): Promis
   }
 }
 
-/** The id is checked by `withTenant`; bound as a parameter all the same. The last argument: for this transaction only. */
-function setTenant(tenantId: string): SqlQuery {
+/** Ids are checked above; bound as parameters all the same. `true`: for this transaction only. */
+function setSession({ tenantId, userId, operator }: Session): SqlQuery {
   return {
-    sql: "SELECT set_config('app.tenant_id', $1, true)",
-    args: [tenantId],
-    argTypes: [{ scalarType: 'string', arity: 'scalar' }],
+    sql: "SELECT set_config('app.tenant_id', $1, true), set_config('app.user_id', $2, true), set_config('app.operator', $3, true)",
+    args: [tenantId, userId ?? '', operator ? 'on' : ''],
+    argTypes: Array.from({ length: 3 }, () => ({ scalarType: 'string', arity: 'scalar' })),
   };
 }
 

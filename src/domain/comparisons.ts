@@ -3,7 +3,7 @@
  */
 import { currentTenant, type Queries } from '../database/client.ts';
 import type { Comparison as ComparisonRow } from '../database/generated/client.ts';
-import { once } from './idempotency.ts';
+import { type Keeping, once } from './idempotency.ts';
 import { newId } from './ids.ts';
 import { type ImageRef, isVisible, resolveImages } from './images.ts';
 import { checkJudgedAt, type FeedbackPlatform } from './submitFeedback.ts';
@@ -36,20 +36,27 @@ export async function submitComparison(
   const now = platform.now();
   try {
     const comparison = await platform.database.$transaction((transaction) => {
-      const work = () => keepComparison(transaction, request, now);
+      const work = (): Promise<Comparison | null> => keepComparison(transaction, request, now);
       if (key === null || key === undefined) return work();
-      return once(transaction, { operation: 'submitComparison', key, request }, now, work);
+      return once(transaction, { operation: 'submitComparison', key, request }, now, work, keeping(transaction));
     });
-    return { comparison: revive(comparison), userErrors: [] };
+    return { comparison, userErrors: [] };
   } catch (error) {
     if (error instanceof ItemError) return { comparison: null, userErrors: [error.toUserError()] };
     throw error;
   }
 }
 
-/** An answer that was kept as JSON has its instants as text. */
-function revive(comparison: Comparison): Comparison {
-  return { ...comparison, judgedAt: new Date(comparison.judgedAt), createdAt: new Date(comparison.createdAt) };
+/** One that was taken back since is answered with null. */
+function keeping(transaction: Queries): Keeping<Comparison | null> {
+  return {
+    keep: (comparison) => ({
+      ids: [comparison?.id ?? null],
+      userErrors: [],
+      userIds: comparison ? [comparison.userId] : [],
+    }),
+    recall: async ({ ids: [id] }) => (id && (await comparisonsByIds(transaction, [id])).get(id)) || null,
+  };
 }
 
 async function keepComparison(

@@ -1,10 +1,11 @@
 /**
- * Doing a request once, however often it is sent. The answer is kept under the caller's key in the same transaction
- * as the work, so that neither can be there without the other; nothing is left behind by a process that dies.
+ * Doing a request once, however often it is sent. What it answered is kept under the caller's key in the same
+ * transaction as the work, as ids and errors, so that neither can be there without the other; nothing is left behind
+ * by a process that dies.
  */
 import { createHash } from 'node:crypto';
-import { currentTenant, type Prisma, type Queries } from '../database/client.ts';
-import { checkText, ItemError, MAX_NAME } from './userErrors.ts';
+import { currentPerson, currentTenant, NO_TENANT, type Prisma, type Queries } from '../database/client.ts';
+import { checkText, ItemError, MAX_NAME, type UserError } from './userErrors.ts';
 
 /** How long an answer is kept. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -19,8 +20,22 @@ export interface OnceRequest {
   readonly request: unknown;
 }
 
+/** What is kept of an answer. */
+export interface KeptAnswer {
+  /** Of the rows that it holds, in their order; null where an item was wrong. */
+  readonly ids: readonly (string | null)[];
+  readonly userErrors: readonly UserError[];
+}
+
+/** How an answer is taken apart, and put together again from the rows that are still there. */
+export interface Keeping<T> {
+  keep(answer: T): KeptAnswer & { readonly userIds: readonly string[] };
+  recall(kept: KeptAnswer): Promise<T>;
+}
+
 /**
- * Runs `work`, whose answer must survive JSON, or answers what it answered before. Only within a transaction.
+ * Runs `work`, or answers what it answered before. Only within a transaction. Keys of one person are not those of
+ * another, nor of the tenant's own programs.
  * Throws an ItemError: CONFLICT where the key was sent with another request within the last 24 hours, IN_PROGRESS
  * where the first is still running, TOO_LARGE or INVALID for a key that cannot be kept.
  */
@@ -29,16 +44,19 @@ export async function once<T>(
   { operation, key, request }: OnceRequest,
   now: Date,
   work: () => Promise<T>,
+  { keep, recall }: Keeping<T>,
 ): Promise<T> {
   checkText('idempotencyKey', key, MAX_NAME, true);
-  const tenantId = currentTenant();
+  const place = { tenantId: currentTenant(), asker: currentPerson() ?? NO_TENANT, operation, key };
   const requestSha256 = Uint8Array.from(createHash('sha256').update(canonical(request)).digest());
-  await takeTurn(transaction, tenantId, operation, key);
+  await takeTurn(transaction, Object.values(place).join(' '), key);
 
-  const place = { tenantId, operation, key };
   const earlier = await transaction.idempotencyKey.findFirst({ where: place });
   if (earlier && now.getTime() - earlier.createdAt.getTime() < KEPT_MS) {
-    if (Buffer.compare(earlier.requestSha256, requestSha256) === 0) return earlier.answer as T;
+    if (Buffer.compare(earlier.requestSha256, requestSha256) === 0) {
+      const ids = earlier.ids.map((id) => (id === NO_TENANT ? null : id));
+      return recall({ ids, userErrors: earlier.userErrors as unknown as UserError[] });
+    }
     throw new ItemError(
       ['idempotencyKey'],
       'CONFLICT',
@@ -46,19 +64,26 @@ export async function once<T>(
     );
   }
   const answer = await work();
-  const row = { requestSha256, answer: answer as Prisma.InputJsonValue, createdAt: now };
+  const { ids, userErrors, userIds } = keep(answer);
+  const row = {
+    requestSha256,
+    ids: ids.map((id) => id ?? NO_TENANT),
+    userErrors: userErrors as unknown as Prisma.InputJsonValue,
+    userIds: [...new Set(userIds)],
+    createdAt: now,
+  };
   await transaction.idempotencyKey.upsert({
-    where: { tenantId_operation_key: place },
+    where: { tenantId_asker_operation_key: place },
     create: { ...place, ...row },
     update: row,
   });
-  await sweep(transaction, new Date(now.getTime() - KEPT_MS));
+  await sweepAnswers(transaction, now, SWEPT_AT_ONCE);
   return answer;
 }
 
 /** Held until the transaction ends, by commit, by failure or by death. */
-async function takeTurn(transaction: Queries, tenantId: string, operation: string, key: string): Promise<void> {
-  const lock = createHash('sha256').update(`${tenantId} ${operation} ${key}`).digest().readBigInt64BE();
+async function takeTurn(transaction: Queries, place: string, key: string): Promise<void> {
+  const lock = createHash('sha256').update(place).digest().readBigInt64BE();
   const [turn] = await transaction.$queryRaw<[{ taken: boolean }]>`SELECT pg_try_advisory_xact_lock(${lock}) AS taken`;
   if (turn.taken) return;
   throw new ItemError(
@@ -68,12 +93,12 @@ async function takeTurn(transaction: Queries, tenantId: string, operation: strin
   );
 }
 
-/** Index: idempotency_keys_tenant_id_created_at_idx. */
-async function sweep(transaction: Queries, before: Date): Promise<void> {
-  await transaction.$executeRaw`
-    DELETE FROM idempotency_keys WHERE (operation, key) IN (
-      SELECT operation, key FROM idempotency_keys WHERE created_at <= ${before}
-      ORDER BY created_at LIMIT ${SWEPT_AT_ONCE} FOR UPDATE SKIP LOCKED
+/** Forgets answers that are too old to be asked for, at most so many. Index: idempotency_keys_tenant_id_created_at_idx. */
+export async function sweepAnswers(queries: Queries, now: Date, atMost: number): Promise<number> {
+  return queries.$executeRaw`
+    DELETE FROM idempotency_keys WHERE (asker, operation, key) IN (
+      SELECT asker, operation, key FROM idempotency_keys WHERE created_at <= ${new Date(now.getTime() - KEPT_MS)}
+      ORDER BY created_at LIMIT ${atMost} FOR UPDATE SKIP LOCKED
     )`;
 }
 

@@ -4,7 +4,7 @@
  */
 import { v7 } from 'uuid';
 
-export type NodeType = 'User' | 'Image' | 'Feedback' | 'Comparison' | 'Model' | 'Tenant' | 'ApiKey';
+export type NodeType = 'User' | 'Image' | 'Feedback' | 'Comparison' | 'Model' | 'Tenant' | 'ApiKey' | 'AuditEvent';
 
 const GLOBAL_ID = /^([A-Za-z]+):([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 /** base64url of the longest type's name, a colon and a UUID is shorter by far. */

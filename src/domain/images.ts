@@ -9,6 +9,7 @@ import { ENCODE_AT_ONCE } from '../queue/jobs.ts';
 import type { Queue } from '../queue/queue.ts';
 import { idOf, newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
+import type { Quotas } from './quotas.ts';
 import { canBeKept, checkText, ItemError, MAX_NAME } from './userErrors.ts';
 import { resolveUsers, type UserRef } from './users.ts';
 
@@ -55,11 +56,11 @@ export function checkDescription(description: ImageDescription): void {
 /**
  * Makes a stored picture an image of the tenant and queues its encoding, in one transaction. The same bytes of the
  * same owner are the same image: it is answered as it is, its description unchanged; one that FAILED is tried again.
- * Throws an ItemError: NOT_FOUND for an unknown owner, CONFLICT for an externalId of another image, and what
- * `checkDescription` throws.
+ * Throws an ItemError: NOT_FOUND for an unknown owner, CONFLICT for an externalId of another image,
+ * LIMIT_REACHED where the tenant has as many as it may have, and what `checkDescription` throws.
  */
 export async function registerImage(
-  platform: { readonly database: Database; readonly queue: Queue },
+  platform: { readonly database: Database; readonly queue: Queue; readonly quotas: Quotas },
   picture: StoredPicture,
   description: ImageDescription,
 ): Promise<{ image: Image; created: boolean }> {
@@ -75,6 +76,10 @@ export async function registerImage(
     if (known) return { image: known, created: false };
     if (externalId !== null && (await transaction.image.findFirst({ where: { externalId } }))) {
       throw externalIdTaken(externalId);
+    }
+    if ((await platform.quotas.roomFor(transaction, 'images', 1)) === 0) {
+      const message = 'The tenant has as many images as it may have (Tenant.limits.maxImages): no more are taken in.';
+      throw new ItemError([], 'LIMIT_REACHED', message);
     }
     // Another request may be registering the same picture or name at this moment: then nothing is inserted here.
     const image: Image = {
@@ -172,8 +177,6 @@ export interface ImageFilter {
   readonly collection?: string | null | undefined;
   /** Words of the prompt, as in a search engine: "red fox", `"red fox"`, fox -red, fox or cat. */
   readonly query?: string | null | undefined;
-  /** Only what this user may see; all of the tenant's, if left out. */
-  readonly visibleTo?: string | null | undefined;
 }
 
 /** The tenant's images, newest first. Throws BAD_USER_INPUT for a bad `first`, cursor or collection. */
@@ -201,12 +204,11 @@ export async function countImages(queries: Queries, filter: ImageFilter): Promis
   return row.count;
 }
 
-function conditionsOf({ status, collection, query, visibleTo }: ImageFilter): Prisma.Sql[] {
+function conditionsOf({ status, collection, query }: ImageFilter): Prisma.Sql[] {
   // Row-level security asks for the tenant too; said here, it lets the planner begin with the tenant's index.
   const conditions = [Prisma.sql`tenant_id = ${currentTenant()}::uuid`];
   if (status) conditions.push(Prisma.sql`status = ${status}::image_status`);
   if (collection) conditions.push(Prisma.sql`collection = ${collection}`);
-  if (visibleTo) conditions.push(Prisma.sql`(owner_id IS NULL OR owner_id = ${visibleTo}::uuid)`);
   if (query) {
     conditions.push(
       Prisma.sql`to_tsvector('simple', prompt) @@ websearch_to_tsquery('simple', ${query.replaceAll('\0', ' ')})`,

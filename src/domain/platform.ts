@@ -9,7 +9,9 @@ import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { Networks } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
+import { Quotas } from './quotas.ts';
 import { ProfileIndexes } from './similarity.ts';
+import type { BaseModel } from './tenants.ts';
 import { UserStates } from './userStates.ts';
 
 /** What is opened elsewhere, and closed there. */
@@ -19,6 +21,8 @@ export interface PlatformParts {
   readonly pictures: PictureStore;
   readonly pictureLimits: PictureLimits;
   readonly networks: Networks;
+  /** What a new tenant starts with. */
+  readonly baseModel: BaseModel;
   readonly links: PictureLinks;
   /** The clock: what tests set. */
   readonly now: () => Date;
@@ -28,6 +32,7 @@ export interface Platform extends PlatformParts {
   readonly userStates: UserStates;
   readonly imageMetrics: ImageMetrics;
   readonly profiles: ProfileIndexes;
+  readonly quotas: Quotas;
 }
 
 /** Bounds of the memory shared by all requests, in bytes. */
@@ -43,5 +48,6 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     userStates: new UserStates(memory.userStates),
     imageMetrics: new ImageMetrics(memory.vectorIndexes),
     profiles: new ProfileIndexes(memory.vectorIndexes),
+    quotas: new Quotas(),
   };
 }

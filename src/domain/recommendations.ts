@@ -3,7 +3,7 @@
  * many, the model scores it, and the list is kept for an hour, so that every page is of the model and the feedback of
  * the first.
  */
-import { currentTenant, type Database } from '../database/client.ts';
+import { currentTenant, type Database, withTenant } from '../database/client.ts';
 import type { RecommendationList } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import { newId } from './ids.ts';
@@ -177,11 +177,17 @@ async function keepLists(
     expiresAt: new Date(now().getTime() + LIST_LIFETIME_MS),
   }));
   await database.recommendationList.createMany({ data });
-  await database.$executeRaw`
+  await sweepLists(database, now(), data.length + SWEPT_MORE);
+}
+
+/** Forgets lists that have expired, whoever's they are, at most so many. */
+export function sweepLists(database: Database, now: Date, atMost: number): Promise<number> {
+  const sweep = () => database.$executeRaw`
     DELETE FROM recommendation_lists WHERE id IN (
-      SELECT id FROM recommendation_lists WHERE expires_at < ${now()}
-      ORDER BY expires_at LIMIT ${data.length + SWEPT_MORE} FOR UPDATE SKIP LOCKED
+      SELECT id FROM recommendation_lists WHERE expires_at < ${now}
+      ORDER BY expires_at LIMIT ${atMost} FOR UPDATE SKIP LOCKED
     )`;
+  return withTenant(currentTenant(), async () => await sweep());
 }
 
 function pack(scores: readonly Score[]): Uint8Array<ArrayBuffer> {

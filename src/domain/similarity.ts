@@ -3,7 +3,7 @@
  * the preference tokens: it rises with the inner product, so the nearest are found by inner product (docs/model.md).
  */
 import { LRUCache } from 'lru-cache';
-import { currentTenant, type Database } from '../database/client.ts';
+import { currentPerson, currentTenant, type Database, withTenant } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import { fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
@@ -16,6 +16,7 @@ import {
   staleUsers,
   toFloats,
 } from './profiles.ts';
+import { readTenant } from './tenants.ts';
 
 /** How deep a list of similar users goes. */
 export const MAX_SIMILAR_USERS = 200;
@@ -24,8 +25,14 @@ const REFRESH_ON_READ = 1_000;
 /** Profiles read from the database at a time. */
 const READ_AT_ONCE = 10_000;
 
+/** How deep the list of a person who asks for themself goes: enough to feel company, too little to map a crowd. */
+const MAX_ANONYMOUS = 50;
+/** With fewer people, somebody who knows them could tell who is who. */
+const LEAST_PEOPLE = 20;
+
 export interface SimilarUser {
-  userId: string;
+  /** Null where a person asks: how near others are, and not who. */
+  userId: string | null;
   /** 1 is the same taste, 0 none in common. */
   similarity: number;
 }
@@ -43,6 +50,30 @@ export async function similarUsers(
   platform: Platform,
   userIds: readonly string[],
 ): Promise<Map<string, SimilarUser[]>> {
+  const person = currentPerson();
+  if (person === null) return nearestUsers(platform, userIds);
+  // Who is near is reckoned over everybody's profiles, which a person's own session does not see.
+  return withTenant(currentTenant(), async () => {
+    const tenant = await readTenant(platform.database);
+    if (!tenant?.anonymousSimilarity || !userIds.includes(person)) return new Map();
+    return anonymous(platform, person);
+  });
+}
+
+async function anonymous(platform: Platform, person: string): Promise<Map<string, SimilarUser[]>> {
+  const lists = await nearestUsers(platform, [person]);
+  const known = await platform.database.profile.count({ where: { modelId: (await activeModel(platform)).row.id } });
+  if (known < LEAST_PEOPLE) return new Map();
+  const nearest = (lists.get(person) ?? []).slice(0, MAX_ANONYMOUS);
+  return new Map([
+    [person, nearest.map(({ similarity }) => ({ userId: null, similarity: Math.round(100 * similarity) / 100 }))],
+  ]);
+}
+
+async function nearestUsers(
+  platform: Platform,
+  userIds: readonly string[],
+): Promise<Map<string, { userId: string; similarity: number }[]>> {
   const model = await activeModel(platform);
   await refreshProfiles(platform, model, await staleUsers(platform, model, REFRESH_ON_READ));
   const own = await readProfiles(platform, userIds);
@@ -63,7 +94,7 @@ export async function similarUsers(
 }
 
 /** The order of a list and of its cursors: products beyond 1 differ where similarities do not. */
-function nearestFirst(a: SimilarUser, b: SimilarUser): number {
+function nearestFirst(a: { userId: string; similarity: number }, b: { userId: string; similarity: number }): number {
   return b.similarity - a.similarity || (a.userId < b.userId ? -1 : 1);
 }
 
@@ -101,11 +132,19 @@ export class ProfileIndexes {
   }
 }
 
-/** A page of a list of `similarUsers`. Throws BAD_USER_INPUT for a cursor of another list. */
+/** What no cursor is: the list that a person gets ends with its first page. */
+const NO_CURSOR = { test: () => false };
+
+/** A page of a list of `similarUsers`, an anonymous one's only. Throws BAD_USER_INPUT for a cursor of another list. */
 export function similarUserPage(list: readonly SimilarUser[], page: PageArgs): Page<SimilarUser> {
+  if (currentPerson() !== null) {
+    fromCursor(page.after, [NO_CURSOR]);
+    let position = 0;
+    return toPage(list.slice(0, page.first), page, () => toCursor('anonymous', String(position++)));
+  }
   const place = fromCursor(page.after, [/^\d(\.\d+)?(e-\d+)?$/, UUID_PATTERN]);
   const [similarity, userId] = [Number(place?.[0]), place?.[1] ?? ''];
   const isAfter = (user: SimilarUser) =>
-    user.similarity < similarity || (user.similarity === similarity && user.userId > userId);
-  return toPage(place ? list.filter(isAfter) : list, page, (user) => toCursor(String(user.similarity), user.userId));
+    user.similarity < similarity || (user.similarity === similarity && user.userId! > userId);
+  return toPage(place ? list.filter(isAfter) : list, page, (user) => toCursor(String(user.similarity), user.userId!));
 }

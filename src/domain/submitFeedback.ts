@@ -3,11 +3,11 @@
  * arrives late is answered with the one that stands and changes nothing. What changed a user's feedback raises its
  * version and queues the profiles, all in one transaction.
  */
-import { currentTenant, type Database, type Queries } from '../database/client.ts';
+import { currentPerson, currentTenant, type Database, type Queries } from '../database/client.ts';
 import type { Feedback, Image, Sentiment, User } from '../database/generated/client.ts';
 import type { Queue } from '../queue/queue.ts';
-import { FEEDBACK_COLUMNS } from './feedback.ts';
-import { once } from './idempotency.ts';
+import { FEEDBACK_COLUMNS, feedbackByIds } from './feedback.ts';
+import { type Keeping, once } from './idempotency.ts';
 import { fromGlobalId, newId } from './ids.ts';
 import { type ImageRef, isVisible, resolveImages } from './images.ts';
 import { attempt, checkText, ItemError, tooMany, type UserError } from './userErrors.ts';
@@ -46,7 +46,7 @@ export interface FeedbackInput {
 export interface FeedbackAnswer {
   /** As many places as the items: the judgement that stands, or null where `userErrors` names the item. */
   readonly feedback: (Feedback | null)[];
-  readonly userErrors: UserError[];
+  readonly userErrors: readonly UserError[];
 }
 
 /** Takes in up to 500 judgements; those that are wrong keep none of the others out. */
@@ -61,7 +61,7 @@ export async function submitFeedback(platform: FeedbackPlatform, input: Feedback
     return await platform.database.$transaction(async (transaction) => {
       if (idempotencyKey === null || idempotencyKey === undefined) return work(transaction)();
       const request = { operation: 'submitFeedback', key: idempotencyKey, request: items };
-      return revive(await once(transaction, request, now, work(transaction)));
+      return once(transaction, request, now, work(transaction), keeping(transaction));
     });
   } catch (error) {
     if (error instanceof ItemError) return refused(error.toUserError());
@@ -69,10 +69,22 @@ export async function submitFeedback(platform: FeedbackPlatform, input: Feedback
   }
 }
 
-/** An answer that was kept as JSON has its instants as text. */
-function revive({ feedback, userErrors }: FeedbackAnswer): FeedbackAnswer {
-  const dates = (row: Feedback) => ({ ...row, judgedAt: new Date(row.judgedAt), createdAt: new Date(row.createdAt) });
-  return { feedback: feedback.map((row) => row && dates(row)), userErrors };
+/** Judgements are answered as they stand when they are recalled; one that was taken back since is null. */
+function keeping(transaction: Queries): Keeping<FeedbackAnswer> {
+  return {
+    keep: ({ feedback, userErrors }) => ({
+      ids: feedback.map((row) => row?.id ?? null),
+      userErrors,
+      userIds: feedback.flatMap((row) => row?.userId ?? []),
+    }),
+    async recall({ ids, userErrors }) {
+      const rows = await feedbackByIds(
+        transaction,
+        ids.filter((id) => id !== null),
+      );
+      return { feedback: ids.map((id) => (id && rows.get(id)) || null), userErrors };
+    },
+  };
 }
 
 /** One right item, its references resolved. */
@@ -120,6 +132,9 @@ function toJudgement(item: FeedbackItem, user: User | null, image: Image | null,
   const weight = item.weight ?? 1;
   if (!(weight > 0 && weight <= MAX_WEIGHT)) {
     throw new ItemError(['weight'], 'INVALID', `weight is ${weight}; it must be above 0 and at most ${MAX_WEIGHT}.`);
+  }
+  if (weight !== 1 && currentPerson() !== null) {
+    throw new ItemError(['weight'], 'INVALID', `weight is ${weight}; a person's own judgements weigh 1.`);
   }
   checkText('comment', item.comment, MAX_COMMENT);
   const judgedAt = item.judgedAt ?? now;

@@ -42,6 +42,19 @@ export function attempt<T>(errors: UserError[], way: readonly string[], check: (
   }
 }
 
+/** The answer of a mutation of one thing: what `work` resolves to, or `nothing` and what was wrong. */
+export async function orUserErrors<T extends object, N extends object>(
+  nothing: N,
+  work: () => Promise<T>,
+): Promise<(T | N) & { userErrors: UserError[] }> {
+  try {
+    return { ...(await work()), userErrors: [] };
+  } catch (error) {
+    if (error instanceof ItemError) return { ...nothing, userErrors: [error.toUserError()] };
+    throw error;
+  }
+}
+
 /** The error for a list that is longer than `most`, or null. */
 export function tooMany(field: string, items: readonly unknown[], most = MAX_ITEMS): UserError | null {
   if (items.length <= most) return null;

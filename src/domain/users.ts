@@ -5,6 +5,7 @@ import { currentTenant, type Database, Prisma, type Queries } from '../database/
 import type { User } from '../database/generated/client.ts';
 import { idOf, newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
+import type { Quotas } from './quotas.ts';
 import { attempt, canBeKept, checkText, MAX_NAME, tooMany, type UserError } from './userErrors.ts';
 
 /** One of the two ways to name a user: a global id, or the tenant's own key. */
@@ -21,7 +22,7 @@ export interface UserItem {
 
 /** Creates users or updates them by externalId, at most 500. Of an externalId given twice, the later place counts. */
 export async function upsertUsers(
-  platform: { readonly database: Database },
+  { database, quotas }: { readonly database: Database; readonly quotas: Quotas },
   items: readonly UserItem[],
 ): Promise<{ users: (User | null)[]; userErrors: UserError[] }> {
   const many = tooMany('items', items);
@@ -42,8 +43,27 @@ export async function upsertUsers(
   }
   // Always in the same order, so that two requests about the same people wait for each other and not in a circle.
   const sorted = [...merged.values()].sort((a, b) => (a.externalId < b.externalId ? -1 : 1));
-  const rows = await platform.database.$transaction((transaction) => writeUsers(transaction, sorted));
-  return { users: right.map((item) => (item && rows.get(item.externalId)) ?? null), userErrors };
+  const rows = await database.$transaction(async (transaction) => {
+    const known = await usersByExternalIds(transaction, [...merged.keys()]);
+    const strangers = sorted.filter(({ externalId }) => !known.has(externalId));
+    const room = await quotas.roomFor(transaction, 'users', strangers.length);
+    const refused = new Set(strangers.slice(room));
+    return writeUsers(
+      transaction,
+      sorted.filter((item) => !refused.has(item)),
+    );
+  });
+  const users = right.map((item, i) => {
+    const row = (item && rows.get(item.externalId)) ?? null;
+    if (item && !row) userErrors.push(noRoom(['items', String(i)]));
+    return row;
+  });
+  return { users, userErrors };
+}
+
+function noRoom(field: readonly string[]): UserError {
+  const message = 'The tenant has as many users as it may have (Tenant.limits.maxUsers): no more are made.';
+  return { field, code: 'LIMIT_REACHED', message };
 }
 
 async function writeUsers(transaction: Queries, items: readonly UserItem[]): Promise<Map<string, User>> {

@@ -7,6 +7,7 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
+import { checkAccess } from './allow.ts';
 import type { Context } from './context.ts';
 import { formatError, logMaskedErrors } from './errors.ts';
 import { costLimit } from './limits.ts';
@@ -50,6 +51,7 @@ export async function startApolloServer(limits: ApiLimits): Promise<ApolloServer
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
+      checkAccess, // before what it would cost is told
       costLimit(limits.maxQueryCost),
       logMaskedErrors,
       wellFormedIsOk,

@@ -2,7 +2,7 @@
  * What the resolvers of one request work with: who asks, the platform, the request's own loaders and log. Made anew
  * for each request, within the tenant's session.
  */
-import type { Credential } from '../domain/apiKeys.ts';
+import type { Caller } from '../domain/credentials.ts';
 import type { Platform } from '../domain/platform.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
@@ -12,13 +12,13 @@ export interface Log {
 }
 
 export interface Context {
-  readonly credential: Credential;
+  readonly caller: Caller;
   readonly platform: Platform;
   readonly loaders: Loaders;
   readonly log: Log;
 }
 
 /** The context of one request. */
-export function createContext(platform: Platform, credential: Credential, log: Log): Context {
-  return { credential, platform, loaders: createLoaders(platform), log };
+export function createContext(platform: Platform, caller: Caller, log: Log): Context {
+  return { caller, platform, loaders: createLoaders(platform), log };
 }

@@ -3,7 +3,9 @@
  * together, so that no number of queries grows with a page. A loader only gathers; domain does the work.
  */
 import DataLoader from 'dataloader';
-import type { Feedback, Image, Model, Sentiment, User } from '../database/generated/client.ts';
+import type { ApiKey, Feedback, Image, Model, Sentiment, User } from '../database/generated/client.ts';
+import { apiKeysByIds } from '../domain/apiKeys.ts';
+import { type AuditEvent, auditEventsByIds } from '../domain/auditLog.ts';
 import { type Comparison, comparisonsByIds } from '../domain/comparisons.ts';
 import { type Explanation, explainMany } from '../domain/explanations.ts';
 import { countFeedback, type FeedbackArgs, feedbackByIds, feedbackForUsers } from '../domain/feedback.ts';
@@ -71,6 +73,8 @@ export function createLoaders(platform: Platform) {
     feedback: byId<Feedback>((ids) => feedbackByIds(database, ids)),
     comparisons: byId<Comparison>((ids) => comparisonsByIds(database, ids)),
     models: byId<Model>(async (ids) => new Map((await findModels(database, ids)).map((row) => [row.id, row]))),
+    apiKeys: byId<ApiKey>((ids) => apiKeysByIds(database, ids)),
+    auditEvents: byId<AuditEvent>((ids) => auditEventsByIds(database, ids)),
     profiles: byId<Profile>((ids) => readProfiles(platform, ids)),
     similarUsers: byId<SimilarUser[]>((ids) => similarUsers(platform, ids)),
     similarImages: byValue<{ imageId: string; ownerId: string | null; first: number }, string[]>((requests) =>

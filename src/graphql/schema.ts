@@ -1,11 +1,11 @@
 /**
- * The executable schema: every file of schema/, the resolvers, and `@allow` enforced on each field. The SDL is the
+ * The executable schema: every file of schema/, the resolvers, and a rule of `@allow` for each field. The SDL is the
  * public contract; this file only joins it to what answers it.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import type { GraphQLSchema } from 'graphql';
-import { enforceAllow } from './allow.ts';
+import { accessRules } from './allow.ts';
 import type { Context } from './context.ts';
 import { resolvers } from './resolvers/index.ts';
 
@@ -26,5 +26,6 @@ export function buildSchema(): GraphQLSchema {
     resolvers,
     resolverValidationOptions: { requireResolversToMatchSchema: 'error' },
   });
-  return enforceAllow<Context>(schema, (context) => context.credential.role);
+  accessRules(schema);
+  return schema;
 }

@@ -2,9 +2,10 @@
  * What the resolvers of each type receive (codegen.config.ts maps the types to these): a row or a value of the domain,
  * never what another type's resolvers made of it.
  */
-import type { Feedback, Image, Model, Tenant, User } from '../database/generated/client.ts';
-import type { Credential } from '../domain/apiKeys.ts';
+import type { ApiKey, Feedback, Image, Model, Tenant, User } from '../database/generated/client.ts';
+import type { AuditEvent } from '../domain/auditLog.ts';
 import type { Comparison } from '../domain/comparisons.ts';
+import type { Credential } from '../domain/credentials.ts';
 import type { AttentionMap, Influence } from '../domain/explanations.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Profile } from '../domain/profiles.ts';
@@ -18,6 +19,8 @@ export type ComparisonSource = Comparison;
 export type ModelSource = Model;
 export type TenantSource = Tenant;
 export type ViewerSource = Credential;
+export type ApiKeySource = ApiKey;
+export type AuditEventSource = AuditEvent;
 
 /** A page, and how to count the whole list where it is asked for. */
 export type CountedPage<T> = Page<T> & { totalCount(): Promise<number> };

@@ -1,10 +1,10 @@
 /**
- * Who a request is made by: the API key of `Authorization: Bearer …`. What needs a credential is answered within its
- * tenant's session and nowhere else. The key itself is read here, handed on to nobody and never logged.
+ * Who a request is made by: the API key of `Authorization: Bearer …`. What needs a credential is answered within the
+ * session that it is good for and nowhere else. The key itself is read here, handed on to nobody and never logged.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { withTenant } from '../database/client.ts';
-import { type Credential, verifyApiKey } from '../domain/apiKeys.ts';
+import { verifyApiKey } from '../domain/apiKeys.ts';
+import { type Caller, type Credential, type Role, runAs } from '../domain/credentials.ts';
 import type { Platform } from '../domain/platform.ts';
 import { PalateError } from '../errors.ts';
 
@@ -29,21 +29,38 @@ function keyOf({ headers: { authorization } }: FastifyRequest): string {
   return key;
 }
 
-/** Guards every route of this scope: a request without a good key is refused before its body is read. */
+/** Guards every route of this scope: a request without a good credential is refused before its body is read. */
 export function requireCredential(routes: FastifyInstance, platform: Platform): void {
   routes.decorateRequest('credential', null);
-  routes.addHook('onRequest', async (request) => {
-    request.credential = await verifyApiKey(platform.database, keyOf(request), platform.now());
+  routes.addHook('onRequest', async (request, reply) => {
+    const credential = await verifyApiKey(platform.database, keyOf(request), platform.now());
+    request.credential = credential;
+    request.log = reply.log = request.log.child({ tenant: credential.tenant.id, actor: credential.id });
   });
 }
 
-/** The handler of a guarded route, run in the session of the credential's tenant. */
-export function inSession<T>(
-  handler: (request: FastifyRequest, reply: FastifyReply, credential: Credential) => Promise<T>,
-) {
-  return (request: FastifyRequest, reply: FastifyReply): Promise<T> => {
-    const { credential } = request;
-    if (!credential) throw new PalateError('INTERNAL_SERVER_ERROR', `${request.routeOptions.url} is not guarded.`);
-    return withTenant(credential.tenantId, () => handler(request, reply, credential));
-  };
+/** Guards every route of this scope, after `requireCredential`: FORBIDDEN to other roles. ADMIN may what SERVICE may. */
+export function requireService(routes: FastifyInstance): void {
+  const admitted: readonly Role[] = ['ADMIN', 'SERVICE'];
+  routes.addHook('onRequest', async ({ method, routeOptions, credential }) => {
+    if (credential && admitted.includes(credential.role)) return;
+    const message = `${method} ${routeOptions.url} is for SERVICE; this credential's role is ${credential?.role}.`;
+    throw new PalateError('FORBIDDEN', message);
+  });
+}
+
+/** The handler of a guarded route, run in the session that the credential is good for. */
+export function inSession<T>(handler: (request: FastifyRequest, reply: FastifyReply) => Promise<T>) {
+  return (request: FastifyRequest, reply: FastifyReply): Promise<T> =>
+    runAs(credentialOf(request), () => handler(request, reply));
+}
+
+/** Who asks, on a guarded route. */
+export function callerOf(request: FastifyRequest): Caller {
+  return { credential: credentialOf(request), address: request.ip, requestId: request.id };
+}
+
+function credentialOf({ credential, routeOptions }: FastifyRequest): Credential {
+  if (credential) return credential;
+  throw new PalateError('INTERNAL_SERVER_ERROR', `${routeOptions.url} is not guarded.`);
 }

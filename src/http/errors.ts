@@ -11,6 +11,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   INVALID: 400,
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
+  LIMIT_REACHED: 403,
   NOT_FOUND: 404,
   CONFLICT: 409,
   IN_PROGRESS: 409,

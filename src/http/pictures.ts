@@ -13,7 +13,7 @@ import { takePicture } from '../domain/uploads.ts';
 import { PalateError } from '../errors.ts';
 import { PICTURE_FORMATS, type PictureFormat } from '../pictures/formats.ts';
 import { RESIZED_MEDIA_TYPE, resizePicture } from '../pictures/resize.ts';
-import { inSession, requireCredential } from './authentication.ts';
+import { inSession, requireCredential, requireService } from './authentication.ts';
 import { answerPlainError, FieldError } from './errors.ts';
 
 /** What a multipart form may say beside the file. */
@@ -34,6 +34,7 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
       answerPlainError(bodyErrors[(error as Partial<FastifyError>).statusCode ?? 0] ?? error, request, reply),
     );
     requireCredential(routes, platform);
+    requireService(routes);
     routes.removeAllContentTypeParsers(); // JSON and text are no pictures
     await routes.register(multipart, {
       // One field more than there are, so that one too many is told by its name.

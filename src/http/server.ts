@@ -11,7 +11,7 @@ import { ping } from '../database/client.ts';
 import type { Platform } from '../domain/platform.ts';
 import { type ApiLimits, startApolloServer } from '../graphql/apolloServer.ts';
 import { type Context, createContext } from '../graphql/context.ts';
-import { inSession, requireCredential } from './authentication.ts';
+import { callerOf, inSession, requireCredential } from './authentication.ts';
 import { answerGraphqlError, answerPlainError } from './errors.ts';
 import { addHealthRoutes } from './health.ts';
 import { addPictureRoutes } from './pictures.ts';
@@ -59,7 +59,7 @@ function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: Ap
   routes.setErrorHandler(answerGraphqlError);
   requireCredential(routes, platform);
   const answer = fastifyApolloHandler(apollo, {
-    context: async ({ credential, log }) => createContext(platform, credential!, log),
+    context: async (request) => createContext(platform, callerOf(request), request.log),
   });
   routes.route({
     method: ['GET', 'POST'],

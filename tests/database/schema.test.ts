@@ -26,15 +26,64 @@ const TABLES = `
   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> '_prisma_migrations'`;
 
 describe('every table', () => {
-  it('has row-level security that holds for its owner too, and one policy, by tenant', async () => {
+  it("has row-level security that holds for its owner too: the tenant's rows, and of a person's only their own", async () => {
     const { rows } = await owner.query<{ name: string; enabled: boolean; forced: boolean; policies: string[] }>(
-      `SELECT t.name, t.enabled, t.forced, array_agg(format('%s %s', p.cmd, p.qual)) AS policies
+      `SELECT t.name, t.enabled, t.forced,
+         array_agg(format('%s %s %s', p.permissive, p.cmd, p.qual) ORDER BY p.policyname = 'tenant' DESC, p.policyname) AS policies
        FROM (${TABLES}) t LEFT JOIN pg_policies p ON p.tablename = t.name
        GROUP BY t.name, t.enabled, t.forced ORDER BY t.name`,
     );
-    expect(rows.length).toBeGreaterThanOrEqual(13);
-    const policy = "ALL (tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)";
-    for (const row of rows) expect(row).toEqual({ name: row.name, enabled: true, forced: true, policies: [policy] });
+    const tenant =
+      "PERMISSIVE ALL (tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)";
+    const beside = (qualifier: string) => `RESTRICTIVE ALL ((app_user() IS NULL) OR ${qualifier})`;
+    const tenantsOwn = 'RESTRICTIVE ALL (app_user() IS NULL)';
+    const personsOwn = beside('(user_id = app_user())');
+    const ofVisibleImage = (table: string) =>
+      beside(
+        `(EXISTS ( SELECT\n   FROM images\n  WHERE ((images.tenant_id = ${table}.tenant_id) AND (images.id = ${table}.image_id)))))`,
+      ).slice(0, -1);
+    expect(
+      Object.fromEntries(rows.map(({ name, policies: [first, ...rest] }) => [name, [first === tenant, ...rest]])),
+    ).toEqual({
+      api_keys: [true, tenantsOwn],
+      audit_addresses: [true, tenantsOwn],
+      audit_events: [true, tenantsOwn],
+      comparison_others: [
+        true,
+        beside(
+          '(EXISTS ( SELECT\n   FROM comparisons\n  WHERE ((comparisons.tenant_id = comparison_others.tenant_id) AND (comparisons.id = comparison_others.comparison_id)))))',
+        ).slice(0, -1),
+      ],
+      comparisons: [true, personsOwn],
+      embeddings: [true, ofVisibleImage('embeddings')],
+      erasures: [true, tenantsOwn],
+      feedback: [true, personsOwn],
+      idempotency_keys: [true, beside('(asker = app_user())')],
+      images: [true, beside('(owner_id IS NULL) OR (owner_id = app_user())')],
+      item_vectors: [true, ofVisibleImage('item_vectors')],
+      models: [true],
+      point_leases: [true, tenantsOwn],
+      profiles: [true, personsOwn],
+      recommendation_lists: [true, personsOwn],
+      tenants: [true, "PERMISSIVE SELECT (current_setting('app.operator'::text, true) = 'on'::text)"],
+      training_people: [true, tenantsOwn],
+      users: [true, beside('(id = app_user())')],
+    });
+    for (const { name, enabled, forced } of rows)
+      expect({ name, enabled, forced }).toEqual({ name, enabled: true, forced: true });
+  });
+
+  it('of what was done can be added to by the service and not changed', async () => {
+    const role = decodeURIComponent(new URL(serviceUrl(ownerUrl)).username);
+    for (const table of ['audit_events', 'erasures']) {
+      const { rows } = await owner.query(
+        `SELECT has_table_privilege($1, $2, 'INSERT') AS inserts, has_table_privilege($1, $2, 'UPDATE') AS updates,
+           has_any_column_privilege($1, $2, 'UPDATE') AS updates_any, has_table_privilege($1, $2, 'DELETE') AS deletes,
+           has_table_privilege($1, $2, 'TRUNCATE') AS truncates`,
+        [role, table],
+      );
+      expect(rows).toEqual([{ inserts: true, updates: false, updates_any: false, deletes: false, truncates: false }]);
+    }
   });
 
   it('has its tenant first in its primary key and in every index', async () => {

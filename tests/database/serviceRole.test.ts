@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { openDatabase, prepareDatabase } from '../../src/database/client.ts';
 import { registerImage } from '../../src/domain/images.ts';
+import { Quotas } from '../../src/domain/quotas.ts';
 import { submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { openQueue, prepareQueue } from '../../src/queue/queue.ts';
@@ -31,7 +32,7 @@ it('an owner with CREATEROLE is enough, at the first start and at the next', asy
     await prepareQueue(url.href);
     const database = openDatabase(serviceUrl);
     const queue = await openQueue(serviceUrl, () => {});
-    const platform = { database, queue, now: () => new Date() };
+    const platform = { database, queue, quotas: new Quotas(), now: () => new Date() };
     const { run } = await newTenant(database);
     const { feedback, userErrors } = await run(async () => {
       await upsertUsers(platform, [{ externalId: 'ada' }]);

@@ -135,7 +135,7 @@ describe('outside withTenant', () => {
   });
 
   it('withTenant takes nothing for a tenant but an id of one', () => {
-    expect(() => withTenant("x' OR true", async () => 1)).toThrow('"x\' OR true" is no tenant\'s id.');
+    expect(() => withTenant("x' OR true", async () => 1)).toThrow('"x\' OR true" is no id of a tenant or a person.');
   });
 
   it('ping tells whether the database answers', async () => {

@@ -1,5 +1,5 @@
 /** Keys: what they look like, whom they let in, and in which words they are turned away. */
-import { createApiKey, verifyApiKey } from '../../src/domain/apiKeys.ts';
+import { makeApiKey, verifyApiKey } from '../../src/domain/apiKeys.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 
 let test: TestDatabase;
@@ -11,14 +11,18 @@ beforeAll(async () => {
 });
 afterAll(() => test.close());
 
-const make = (key: Parameters<typeof createApiKey>[1]) => tenant.run(() => createApiKey(test.database, key));
+const make = (key: Parameters<typeof makeApiKey>[1]) => tenant.run(() => makeApiKey(test.database, key));
 const verify = (key: string) => verifyApiKey(test.database, key, test.now());
 
 describe('an API key', () => {
   it('names its tenant and lets its bearer in with its role', async () => {
     const { apiKey, secret } = await make({ name: 'shop', role: 'SERVICE' });
     expect(secret).toMatch(new RegExp(`^plt_${tenant.id.replaceAll('-', '')}_[A-Za-z0-9_-]{32}$`));
-    expect(await verify(secret)).toEqual({ tenantId: tenant.id, keyId: apiKey.id, name: 'shop', role: 'SERVICE' });
+    expect(await verify(secret)).toEqual({
+      role: 'SERVICE',
+      tenant: { id: tenant.id, pointsPerMinute: 600_000 },
+      ...{ id: apiKey.id, actor: 'shop', userId: null, pointsPerMinute: null, expiresAt: null },
+    });
     expect(await verify(tenant.adminKey)).toMatchObject({ role: 'ADMIN' });
     expect(await verify(tenant.serviceKey)).toMatchObject({ role: 'SERVICE' });
   });
@@ -26,7 +30,7 @@ describe('an API key', () => {
   it('is known where keys of many tenants are shown at once', async () => {
     const tenants = await Promise.all([1, 2, 3].map(() => newTenant(test.database)));
     const credentials = await Promise.all(tenants.map(({ adminKey }) => verify(adminKey)));
-    expect(credentials.map(({ tenantId }) => tenantId)).toEqual(tenants.map(({ id }) => id));
+    expect(credentials.map((credential) => credential.tenant.id)).toEqual(tenants.map(({ id }) => id));
   });
 
   it('is not kept: its row holds its beginning and a hash', async () => {

@@ -206,8 +206,22 @@ describe('an idempotencyKey', () => {
     const items = [like(0), like(0, { image: { externalId: 'none' } })];
     const first = await submit(items, 'once');
     await submit([{ ...like(0), sentiment: 'DISLIKE', judgedAt: at(1) }]);
-    expect(await submit(items, 'once')).toEqual(first);
+    const again = await submit(items, 'once');
+    expect(again.userErrors).toEqual(first.userErrors);
+    expect(again.feedback.map((row) => row?.id)).toEqual(first.feedback.map((row) => row?.id));
+    expect(again.feedback[0]).toMatchObject({ sentiment: 'DISLIKE', judgedAt: at(1) }); // as it stands by now
     expect(await version(ada)).toBe(2);
+  });
+
+  it('keeps ids and no content, and answers null for what was taken back since', async () => {
+    const { feedback } = await submit([{ ...like(0), comment: 'the red one' }], 'kept');
+    const kept = () => tenant.run(() => test.database.idempotencyKey.findFirstOrThrow({ where: { key: 'kept' } }));
+    const row = await kept();
+    expect(row).toMatchObject({ ids: [feedback[0]!.id], userIds: [feedback[0]!.userId], userErrors: [] });
+    expect(JSON.stringify(row)).not.toContain('the red one');
+    await tenant.run(() => retractFeedback(test, [toGlobalId('Feedback', feedback[0]!.id)]));
+    const again = await submit([{ ...like(0), comment: 'the red one' }], 'kept');
+    expect(again).toEqual({ feedback: [null], userErrors: [] });
   });
 
   it('is CONFLICT with another request', async () => {

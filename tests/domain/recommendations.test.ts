@@ -33,7 +33,13 @@ beforeAll(async () => {
   model = await untrainedModel({ image: 'c'.repeat(64), text: 'd'.repeat(64) });
   platform = createPlatform(
     {
-      ...{ database: test.database, queue: test.queue, now: test.now, networks: new Networks([model]) },
+      ...{
+        database: test.database,
+        queue: test.queue,
+        now: test.now,
+        baseModel: model,
+        networks: new Networks([model]),
+      },
       pictures: await PictureStore.open(directory),
       pictureLimits: { maxBytes: 1, maxPixels: 1 },
       links: new PictureLinks('a key for tests, of 32 characters', () => ''),

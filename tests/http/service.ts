@@ -102,6 +102,7 @@ export async function testService(): Promise<TestService> {
       pictures: await PictureStore.open(directory),
       pictureLimits: { maxBytes: 200_000, maxPixels: 1_000_000 },
       networks: new Networks([model]),
+      baseModel: model,
       links: new PictureLinks('a key for tests, of 32 characters', () => url),
       now: test.now,
     },

@@ -5,6 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Database, openDatabase, prepareDatabase, withTenant } from '../../src/database/client.ts';
+import { makeApiKey } from '../../src/domain/apiKeys.ts';
+import { Quotas } from '../../src/domain/quotas.ts';
 import { type BaseModel, createTenant, type NewTenant } from '../../src/domain/tenants.ts';
 import { openQueue, prepareQueue, type Queue } from '../../src/queue/queue.ts';
 
@@ -15,6 +17,7 @@ export interface TestDatabase {
   readonly url: string;
   readonly database: Database;
   readonly queue: Queue;
+  readonly quotas: Quotas;
   /** The clock: 2026-01-01, noon, until it is set. */
   time: Date;
   readonly now: () => Date;
@@ -79,6 +82,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     url,
     database,
     queue,
+    quotas: new Quotas(),
     time: new Date('2026-01-01T12:00:00.000Z'),
     now: () => self.time,
     async close() {
@@ -94,7 +98,9 @@ export async function testDatabase(): Promise<TestDatabase> {
 export async function newTenant(
   database: Database,
   model: BaseModel = TEST_MODEL,
-): Promise<NewTenant & { id: string; run: <T>(work: () => Promise<T>) => Promise<T> }> {
-  const made = await createTenant(database, 'a tenant', model);
-  return { ...made, id: made.tenant.id, run: (work) => withTenant(made.tenant.id, work) };
+): Promise<NewTenant & { id: string; serviceKey: string; run: <T>(work: () => Promise<T>) => Promise<T> }> {
+  const made = await createTenant({ database, now: () => new Date(), baseModel: model }, null, 'a tenant');
+  const { id } = made.tenant;
+  const { secret } = await withTenant(id, () => makeApiKey(database, { name: 'first service', role: 'SERVICE' }));
+  return { ...made, id, serviceKey: secret, run: (work) => withTenant(id, work) };
 }

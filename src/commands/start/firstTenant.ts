@@ -6,10 +6,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { withTenant } from '../../database/client.ts';
+import { makeApiKey } from '../../domain/apiKeys.ts';
 import type { Platform } from '../../domain/platform.ts';
 import { createTenant, readTenant } from '../../domain/tenants.ts';
 import { PalateError } from '../../errors.ts';
-import type { PreferenceModel } from '../../inference/preferenceModel.ts';
 import { writeSecretFile } from './secretFile.ts';
 
 const keptTenant = z.object({
@@ -28,16 +28,14 @@ export function keysFile(dataDirectory: string, demo: boolean): string {
 }
 
 /** The tenant of the keys file, or a new one. A file whose tenant is not in this database is replaced. */
-export async function keepFirstTenant(
-  platform: Platform,
-  base: PreferenceModel,
-  file: string,
-  name: string,
-): Promise<KeptTenant> {
+export async function keepFirstTenant(platform: Platform, file: string, name: string): Promise<KeptTenant> {
   const kept = await readKeys(file);
   if (kept && (await withTenant(kept.tenantId, () => readTenant(platform.database)))) return kept;
-  const { tenant, adminKey, serviceKey } = await createTenant(platform.database, name, base);
-  const made = { tenantId: tenant.id, adminKey, serviceKey, demoComplete: false };
+  const { tenant, adminKey } = await createTenant(platform, null, name);
+  const service = await withTenant(tenant.id, () =>
+    makeApiKey(platform.database, { name: 'first service', role: 'SERVICE' }),
+  );
+  const made = { tenantId: tenant.id, adminKey, serviceKey: service.secret, demoComplete: false };
   await writeKeys(file, made);
   return made;
 }

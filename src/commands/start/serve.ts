@@ -46,9 +46,9 @@ async function welcome(
   { demo, readyFile }: ServeOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const { url, platform, baseModel } = service;
+  const { url, platform } = service;
   const file = keysFile(config.dataDirectory, demo);
-  const tenant = await keepFirstTenant(platform, baseModel, file, demo ? 'Demo' : 'First tenant');
+  const tenant = await keepFirstTenant(platform, file, demo ? 'Demo' : 'First tenant');
   if (demo && !tenant.demoComplete) {
     await fillDemo(platform, tenant.tenantId, stop);
     if (stop.aborted) return;

@@ -30,7 +30,6 @@ export interface Service {
   /** Where it answers, such as http://127.0.0.1:4000. */
   readonly url: string;
   readonly platform: Platform;
-  readonly baseModel: PreferenceModel;
   /** Answers what it was asked and finishes what it was doing, within the settings' time; then closes everything. */
   stop(): Promise<void>;
 }
@@ -84,6 +83,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
       pictures: await PictureStore.open(join(config.dataDirectory, 'pictures')),
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
       networks: new Networks([baseModel]),
+      baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? url),
       now: () => new Date(),
     },
@@ -95,7 +95,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   url = await listen(server, config);
   await startEncoding({ ...platform, imageEncoder, textEncoder });
   await startPreparing(platform);
-  return { url, platform, baseModel };
+  return { url, platform };
 }
 
 async function openEmbedded(config: Config, closers: Closers): Promise<string> {

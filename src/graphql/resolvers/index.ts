@@ -1,12 +1,14 @@
 /** All resolvers, a file a noun. A resolver translates between the schema and the domain; it decides nothing. */
 import { DateTime } from '../dateTime.ts';
 import type { Resolvers } from '../generated/resolvers.ts';
+import { apiKeyResolvers } from './apiKeys.ts';
 import { feedbackResolvers } from './feedback.ts';
 import { imageResolvers } from './images.ts';
 import { modelResolvers } from './models.ts';
 import { nodeResolvers } from './nodes.ts';
 import { scoreResolvers } from './scores.ts';
 import { similarityResolvers } from './similarity.ts';
+import { tenantResolvers } from './tenants.ts';
 import { userResolvers } from './users.ts';
 import { viewerResolvers } from './viewer.ts';
 
@@ -18,6 +20,8 @@ export const resolvers: Resolvers = {
   ...imageResolvers,
   ...userResolvers,
   ...viewerResolvers,
+  ...tenantResolvers,
+  ...apiKeyResolvers,
   ...nodeResolvers,
   DateTime,
   Query: {
@@ -25,10 +29,14 @@ export const resolvers: Resolvers = {
     ...viewerResolvers.Query,
     ...userResolvers.Query,
     ...imageResolvers.Query,
+    ...tenantResolvers.Query,
+    ...apiKeyResolvers.Query,
   },
   Mutation: {
     ...userResolvers.Mutation,
     ...imageResolvers.Mutation,
     ...feedbackResolvers.Mutation,
+    ...tenantResolvers.Mutation,
+    ...apiKeyResolvers.Mutation,
   },
 };

@@ -26,6 +26,6 @@ export const similarityResolvers: Pick<
     weights: ({ weights }) => [...weights],
   },
   SimilarUser: {
-    user: ({ userId }, _, { loaders }) => loaders.users.load(userId),
+    user: ({ userId }, _, { loaders }) => (userId === null ? null : loaders.users.load(userId)),
   },
 };

@@ -1,23 +1,14 @@
-/** Who asks, and their tenant. */
-import { toGlobalId } from '../../domain/ids.ts';
-import { countImages } from '../../domain/images.ts';
-import { activeModel } from '../../domain/models.ts';
+/** Who asks. */
 import { readTenant } from '../../domain/tenants.ts';
-import { countUsers } from '../../domain/users.ts';
 import type { Resolvers } from '../generated/resolvers.ts';
+import { present } from '../loaders.ts';
 
-export const viewerResolvers: Pick<Resolvers, 'Query' | 'Viewer' | 'Tenant'> = {
+export const viewerResolvers: Pick<Resolvers, 'Query' | 'Viewer'> = {
   Query: {
-    viewer: (_, __, { credential }) => credential,
+    viewer: (_, __, { caller }) => caller.credential,
   },
   Viewer: {
-    tenant: (_, __, { platform }) => readTenant(platform.database),
-  },
-  Tenant: {
-    id: ({ id }) => toGlobalId('Tenant', id),
-    activeModel: async (_, __, { platform }) => (await activeModel(platform)).row,
-    userCount: (_, __, { platform }) => countUsers(platform.database),
-    imageCount: (_, __, { platform }) => countImages(platform.database, {}),
-    feedbackCount: (_, __, { platform }) => platform.database.feedback.count(),
+    tenant: ({ role }, _, { platform }) => (role === 'OPERATOR' ? null : readTenant(platform.database)),
+    user: ({ userId }, _, { loaders }) => (userId === null ? null : present(loaders.users.load(userId))),
   },
 };

@@ -1,0 +1,46 @@
+/**
+ * How many images and users a tenant may have. Far from the limit a count of a while ago is good enough, and adding
+ * costs nothing; near it, rows are counted while nobody else of the tenant adds any, so that it is never passed.
+ */
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { currentTenant, type Queries } from '../database/client.ts';
+
+export type Counted = 'images' | 'users';
+
+/** A count is good for this long. */
+const COUNT_GOOD_MS = 10_000;
+/** More than all replicas together add to a tenant within that time: pictures come one a request, people by the 500. */
+const MARGIN: Readonly<Record<Counted, number>> = { images: 20_000, users: 100_000 };
+/** Tenants whose counts are kept. */
+const MOST_TENANTS = 10_000;
+
+/** Counts of a while ago, by tenant and what was counted. */
+export class Quotas {
+  readonly #counts = new LRUCache<string, number>({ max: MOST_TENANTS, ttl: COUNT_GOOD_MS });
+
+  /** How many of `wanted` new rows the tenant of the session has room for. Only within the transaction that adds them. */
+  async roomFor(transaction: Queries, counted: Counted, wanted: number): Promise<number> {
+    if (wanted === 0) return 0;
+    const tenantId = currentTenant();
+    const { maxImages, maxUsers } = await transaction.tenant.findFirstOrThrow({
+      where: { id: tenantId },
+      select: { maxImages: true, maxUsers: true },
+    });
+    const most = counted === 'images' ? maxImages : maxUsers;
+    const key = `${tenantId} ${counted}`;
+    const known = this.#counts.get(key);
+    if (known !== undefined && known + MARGIN[counted] < most) return wanted;
+
+    await takeTurn(transaction, key);
+    const count = await (counted === 'images' ? transaction.image.count() : transaction.user.count());
+    this.#counts.set(key, count);
+    return Math.max(0, Math.min(wanted, most - count));
+  }
+}
+
+/** Held until the transaction ends, so that the next one counts what this one added. */
+async function takeTurn(transaction: Queries, key: string): Promise<void> {
+  const lock = createHash('sha256').update(`quota ${key}`).digest().readBigInt64BE();
+  await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${lock})`;
+}

@@ -1,0 +1,32 @@
+/** Tenants: what they are, hold and may hold, and the mutations of operators and of a tenant's ADMIN. */
+import { toGlobalId } from '../../domain/ids.ts';
+import { activeModel } from '../../domain/models.ts';
+import { createTenant, pageTenants, tenantCounts, updateTenant, updateTenantSettings } from '../../domain/tenants.ts';
+import { orUserErrors } from '../../domain/userErrors.ts';
+import type { Resolvers } from '../generated/resolvers.ts';
+
+export const tenantResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Tenant'> = {
+  Query: {
+    tenants: (_, page, { platform }) => pageTenants(platform.database, page),
+  },
+  Mutation: {
+    createTenant: (_, { input }, { platform, caller }) =>
+      orUserErrors({ tenant: null, adminSecret: null }, async () => {
+        const { tenant, adminKey } = await createTenant(platform, caller, input.name);
+        return { tenant, adminSecret: adminKey };
+      }),
+    updateTenant: (_, { input: { id, ...change } }, { platform, caller }) =>
+      orUserErrors({ tenant: null }, async () => ({ tenant: await updateTenant(platform, caller, id, change) })),
+    updateTenantSettings: (_, { input }, { platform, caller }) =>
+      orUserErrors({ tenant: null }, async () => ({ tenant: await updateTenantSettings(platform, caller, input) })),
+  },
+  Tenant: {
+    id: ({ id }) => toGlobalId('Tenant', id),
+    activeModel: async (_, __, { platform }) => (await activeModel(platform)).row,
+    userCount: ({ id }, _, { platform }) => tenantCounts.users(platform.database, id),
+    imageCount: ({ id }, _, { platform }) => tenantCounts.images(platform.database, id),
+    feedbackCount: ({ id }, _, { platform }) => tenantCounts.feedback(platform.database, id),
+    limits: (tenant) => tenant,
+    settings: (tenant) => tenant,
+  },
+};
