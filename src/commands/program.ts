@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { PalateError } from '../errors.ts';
 import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
+import { keysCommand } from './keys.ts';
 import { rankCommand } from './rank.ts';
 import { startCommand } from './start.ts';
 import { trainBaseCommand } from './trainBase.ts';
@@ -21,6 +22,7 @@ export function palateProgram(): Command {
     .version(version)
     .addCommand(startCommand())
     .addCommand(rankCommand())
+    .addCommand(keysCommand())
     .addCommand(trainBaseCommand())
     .showHelpAfterError('Run palate --help for the commands, palate COMMAND --help for one of them.')
     .addHelpText(
@@ -30,6 +32,7 @@ Examples:
   palate start                                     serve the API with the demo in it
   palate start --no-demo --ready-file ready.json   serve an empty tenant, for scripts
   palate rank --liked yes/ --disliked no/ new/     rank picture files, without any server
+  palate keys create --operator --name ops         make the key that makes tenants
 
 Settings are environment variables: palate start --help names them.
 ${EXIT_CODE_HELP}
@@ -40,7 +43,8 @@ PALATE_DEBUG=1 prints the whole stack of an error.`,
 /** Runs the program on arguments (without `node` and the script) and answers its exit status. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   const program = palateProgram();
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  const commands = [program, ...program.commands];
+  for (const command of [...commands, ...commands.flatMap((each) => each.commands)]) command.exitOverride();
   try {
     process.exitCode = EXIT.done;
     await program.parseAsync([...args], { from: 'user' });

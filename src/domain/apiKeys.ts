@@ -6,7 +6,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { currentTenant, type Database, NO_TENANT, type Queries, withTenant } from '../database/client.ts';
 import type { ApiKey, ApiKeyRole } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
-import { recordEvent } from './auditLog.ts';
+import { type Doer, recordEvent } from './auditLog.ts';
 import type { Caller, Credential } from './credentials.ts';
 import { idOf, newId, toGlobalId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
@@ -61,14 +61,47 @@ export async function makeApiKey(queries: Queries, key: NewApiKey): Promise<Made
   return { apiKey, secret: start + secret };
 }
 
-/** Makes the key of an operator, who is of no tenant. */
-export async function makeOperatorKey(database: Database, name: string): Promise<MadeApiKey> {
-  return withTenant(NO_TENANT, () =>
-    database.$transaction(async (transaction) => {
+/** Makes a key for the session's tenant and writes it down; in the session of no tenant, an operator's. */
+export function issueApiKey(database: Database, doer: Doer, now: Date, key: NewApiKey): Promise<MadeApiKey> {
+  return database.$transaction(async (transaction) => {
+    if (currentTenant() === NO_TENANT) {
       await transaction.tenant.createMany({ data: [{ id: NO_TENANT, name: 'operators' }], skipDuplicates: true });
-      return makeApiKey(transaction, { name, role: 'OPERATOR' });
-    }),
-  );
+    }
+    const made = await makeApiKey(transaction, key);
+    const subject = toGlobalId('ApiKey', made.apiKey.id);
+    await recordEvent(transaction, doer, now, { action: 'createApiKey', subject });
+    return made;
+  });
+}
+
+/** Every key of the session's tenant, newest first. */
+export function allApiKeys(queries: Queries): Promise<ApiKey[]> {
+  return queries.apiKey.findMany({ orderBy: { id: 'desc' } });
+}
+
+/**
+ * Revokes the one key that begins so, a last ADMIN key too: who runs the installation can make another.
+ * Throws BAD_USER_INPUT where none does, or several do.
+ */
+export function revokeByPrefix(database: Database, doer: Doer, now: Date, prefix: string): Promise<ApiKey> {
+  return database.$transaction(async (transaction) => {
+    const found = await transaction.apiKey.findMany({ where: { prefix: { startsWith: prefix }, revokedAt: null } });
+    const [row] = found;
+    if (!row || found.length > 1) {
+      const message = `${row ? `${found.length} keys begin` : 'No key that is not revoked begins'} with "${prefix}".`;
+      throw new PalateError('BAD_USER_INPUT', message);
+    }
+    return revoke(transaction, doer, now, row);
+  });
+}
+
+async function revoke(transaction: Queries, doer: Doer, now: Date, { tenantId, id }: ApiKey): Promise<ApiKey> {
+  const revoked = await transaction.apiKey.update({
+    where: { tenantId_id: { tenantId, id } },
+    data: { revokedAt: now },
+  });
+  await recordEvent(transaction, doer, now, { action: 'revokeApiKey', subject: toGlobalId('ApiKey', id) });
+  return revoked;
 }
 
 /** What the functions of a tenant's ADMIN work with. */
@@ -130,13 +163,7 @@ export async function revokeApiKey({ database, now }: KeyPlatform, caller: Calle
       const message = 'This is the only ADMIN key that can be used: make another one first.';
       throw new ItemError(['id'], 'CONFLICT', message);
     }
-    const { tenantId } = row;
-    const revoked = await transaction.apiKey.update({
-      where: { tenantId_id: { tenantId, id: row.id } },
-      data: { revokedAt: now() },
-    });
-    await recordEvent(transaction, caller, now(), { action: 'revokeApiKey', subject: globalId });
-    return revoked;
+    return revoke(transaction, caller, now(), row);
   });
 }
 

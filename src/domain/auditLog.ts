@@ -4,7 +4,7 @@
  */
 import { currentTenant, type Queries } from '../database/client.ts';
 import type { AuditEvent as AuditEventRow } from '../database/generated/client.ts';
-import type { Caller } from './credentials.ts';
+import type { Caller, Credential } from './credentials.ts';
 import { newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 
@@ -15,10 +15,13 @@ export interface AuditEvent extends AuditEventRow {
   readonly address: string | null;
 }
 
+/** As much of a caller as is written down. */
+export type Doer = Pick<Caller, 'address' | 'requestId'> & { readonly credential: Pick<Credential, 'actor'> };
+
 /** Writes down what the caller did: the mutation's name, and the global id of what it was done to. */
 export async function recordEvent(
   transaction: Queries,
-  { credential, address, requestId }: Caller,
+  { credential, address, requestId }: Doer,
   at: Date,
   { action, subject }: { action: string; subject: string | null },
 ): Promise<void> {

@@ -5,10 +5,12 @@
 import multipart from '@fastify/multipart';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { withTenant } from '../database/client.ts';
+import { checkNotSuspended } from '../domain/apiKeys.ts';
 import { toGlobalId } from '../domain/ids.ts';
 import { type ImageDescription, imagesByIds } from '../domain/images.ts';
 import { type PictureLink, parsePictureSize } from '../domain/pictureLinks.ts';
 import type { Platform } from '../domain/platform.ts';
+import { readTenant } from '../domain/tenants.ts';
 import { takePicture } from '../domain/uploads.ts';
 import { PalateError } from '../errors.ts';
 import { PICTURE_FORMATS, type PictureFormat } from '../pictures/formats.ts';
@@ -143,7 +145,10 @@ async function sendPicture(
   { tenantId, imageId, size }: PictureLink,
   secondsLeft: number,
 ): Promise<FastifyReply> {
-  const image = (await withTenant(tenantId, () => imagesByIds(platform.database, [imageId]))).get(imageId);
+  const image = await withTenant(tenantId, async () => {
+    checkNotSuspended((await readTenant(platform.database))?.suspendedAt ?? null);
+    return (await imagesByIds(platform.database, [imageId])).get(imageId);
+  });
   if (!image) throw new PalateError('NOT_FOUND', 'This picture has been deleted.');
   const stored = await platform.pictures.get(tenantId, image.sha256);
   return reply
