@@ -121,7 +121,8 @@ ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_points_check" CHECK ("points_per
 ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_operator_check"
     CHECK (("role"::text = 'OPERATOR') = ("tenant_id" = '00000000-0000-0000-0000-000000000000'));
 
--- The person of a transaction that was begun for one (src/database/tenantAdapter.ts); null in all others.
+-- The person of a transaction that was begun for one (src/database/tenantAdapter.ts); null in all others. Policies say
+-- (SELECT app_user()), which is asked once a query and not once a row: half the time of a scan.
 CREATE FUNCTION app_user() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
     RETURN nullif(current_setting('app.user_id', true), '')::uuid;
 
@@ -142,30 +143,30 @@ BEGIN
   -- Beside the tenant's policy, and with it: a person sees their own rows.
   FOREACH name IN ARRAY ARRAY['feedback', 'comparisons', 'profiles', 'recommendation_lists'] LOOP
     EXECUTE format(
-      'CREATE POLICY person ON %I AS RESTRICTIVE USING (app_user() IS NULL OR user_id = app_user())', name
+      'CREATE POLICY person ON %I AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR user_id = (SELECT app_user()))', name
     );
   END LOOP;
   -- And nothing of what is the tenant's own business.
   FOREACH name IN ARRAY ARRAY[
     'api_keys', 'point_leases', 'audit_events', 'audit_addresses', 'erasures', 'training_people'
   ] LOOP
-    EXECUTE format('CREATE POLICY person ON %I AS RESTRICTIVE USING (app_user() IS NULL)', name);
+    EXECUTE format('CREATE POLICY person ON %I AS RESTRICTIVE USING ((SELECT app_user()) IS NULL)', name);
   END LOOP;
 END
 $$;
 
-CREATE POLICY person ON "users" AS RESTRICTIVE USING (app_user() IS NULL OR "id" = app_user());
+CREATE POLICY person ON "users" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR "id" = (SELECT app_user()));
 CREATE POLICY person ON "images" AS RESTRICTIVE
-    USING (app_user() IS NULL OR "owner_id" IS NULL OR "owner_id" = app_user());
-CREATE POLICY person ON "idempotency_keys" AS RESTRICTIVE USING (app_user() IS NULL OR "asker" = app_user());
+    USING ((SELECT app_user()) IS NULL OR "owner_id" IS NULL OR "owner_id" = (SELECT app_user()));
+CREATE POLICY person ON "idempotency_keys" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR "asker" = (SELECT app_user()));
 -- The policies of images and comparisons hold within these.
-CREATE POLICY person ON "embeddings" AS RESTRICTIVE USING (app_user() IS NULL OR EXISTS (
+CREATE POLICY person ON "embeddings" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR EXISTS (
     SELECT FROM "images" WHERE "images"."tenant_id" = "embeddings"."tenant_id" AND "images"."id" = "embeddings"."image_id"
 ));
-CREATE POLICY person ON "item_vectors" AS RESTRICTIVE USING (app_user() IS NULL OR EXISTS (
+CREATE POLICY person ON "item_vectors" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR EXISTS (
     SELECT FROM "images" WHERE "images"."tenant_id" = "item_vectors"."tenant_id" AND "images"."id" = "item_vectors"."image_id"
 ));
-CREATE POLICY person ON "comparison_others" AS RESTRICTIVE USING (app_user() IS NULL OR EXISTS (
+CREATE POLICY person ON "comparison_others" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR EXISTS (
     SELECT FROM "comparisons" WHERE "comparisons"."tenant_id" = "comparison_others"."tenant_id" AND "comparisons"."id" = "comparison_others"."comparison_id"
 ));
 
