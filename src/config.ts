@@ -43,6 +43,20 @@ function address(...protocols: string[]) {
     .transform((text) => text.replace(/\/+$/, ''));
 }
 
+/** on or off. */
+const ON_OFF = 'on or off';
+const onOff = z.enum(['on', 'off']).transform((text) => text === 'on') as z.ZodType<boolean, string>;
+
+/** Exact origins, comma between: each is compared letter by letter with what a browser sends. */
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((origin) => origin.trim()))
+  .refine((list) => list.every((origin) => URL.canParse(origin) && isOrigin(new URL(origin), origin)));
+
+function isOrigin({ protocol, origin }: URL, text: string): boolean {
+  return /^https?:$/.test(protocol) && origin === text;
+}
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** The table. Its keys are the fields of {@link Config}. */
@@ -91,6 +105,13 @@ export const SETTINGS = {
     default: null,
     parse: address('http:', 'https:'),
   }),
+  corsOrigins: setting<readonly string[] | null>({
+    variable: 'PALATE_CORS_ORIGINS',
+    doc: 'The origins whose pages may call the API from a browser. Unset, no other origin may.',
+    allowed: 'a list of exact origins, comma between, such as https://app.example,http://localhost:5173; * is none',
+    default: null,
+    parse: origins,
+  }),
   signingKey: setting<string | null>({
     variable: 'PALATE_SIGNING_KEY',
     doc: 'Signs picture addresses; the same on every replica. Unset, a random one is made and kept in PALATE_DATA_DIR.',
@@ -130,6 +151,74 @@ export const SETTINGS = {
     unit: 'tokens',
     default: 2_000,
     parse: wholeNumber(100, 100_000),
+  }),
+  maxQueryDepth: setting<number>({
+    variable: 'PALATE_MAX_QUERY_DEPTH',
+    doc: 'The most fields that may stand within each other in one GraphQL operation, those of its fragments included.',
+    allowed: range(5, 100),
+    unit: 'fields',
+    default: 15,
+    parse: wholeNumber(5, 100),
+  }),
+  maxQueryAliases: setting<number>({
+    variable: 'PALATE_MAX_QUERY_ALIASES',
+    doc: 'The most aliases in one GraphQL operation; those of a fragment count as often as it is spread.',
+    allowed: range(0, 10_000),
+    unit: 'aliases',
+    default: 100,
+    parse: wholeNumber(0, 10_000),
+  }),
+  trustedDocuments: setting<string | null>({
+    variable: 'PALATE_TRUSTED_DOCUMENTS',
+    doc: 'A manifest of GraphQL documents that clients may name by their hash; docs/api.md says what is in it.',
+    allowed: 'a path',
+    default: null,
+    parse: z.string(),
+  }),
+  onlyTrustedDocuments: setting<boolean>({
+    variable: 'PALATE_ONLY_TRUSTED_DOCUMENTS',
+    doc: 'Refuses every GraphQL document but those of PALATE_TRUSTED_DOCUMENTS.',
+    allowed: ON_OFF,
+    default: false,
+    parse: onOff,
+  }),
+  environment: setting<string>({
+    variable: 'NODE_ENV',
+    doc: 'production turns introspection off and leaves what the schema would suggest out of errors.',
+    allowed: 'a word',
+    default: 'development',
+    parse: z.string().regex(/^\w+$/),
+  }),
+  introspection: setting<boolean | null>({
+    variable: 'PALATE_INTROSPECTION',
+    doc: 'Whether clients may ask for the schema. Unset, they may, but not in production.',
+    allowed: ON_OFF,
+    default: null,
+    parse: onOff,
+  }),
+  maxRequestsInFlight: setting<number>({
+    variable: 'PALATE_MAX_REQUESTS_IN_FLIGHT',
+    doc: 'The most requests that this process answers at once, and one tenant half of them; beyond it they are OVERLOADED.',
+    allowed: range(2, 100_000),
+    unit: 'requests',
+    default: 200,
+    parse: wholeNumber(2, 100_000),
+  }),
+  receiveSeconds: setting<number>({
+    variable: 'PALATE_RECEIVE_SECONDS',
+    doc: 'How long a client may take to send a request, its body included: raise it for large files over slow lines.',
+    allowed: range(1, 3600),
+    unit: 'seconds',
+    default: 60,
+    parse: wholeNumber(1, 3600),
+  }),
+  requestSeconds: setting<number>({
+    variable: 'PALATE_REQUEST_SECONDS',
+    doc: 'How long the service works on a request, once it is received, before it answers OVERLOADED.',
+    allowed: range(1, 3600),
+    unit: 'seconds',
+    default: 30,
+    parse: wholeNumber(1, 3600),
   }),
   userStateCacheBytes: setting<number>({
     variable: 'PALATE_USER_STATE_CACHE_BYTES',
@@ -195,9 +284,14 @@ export function describeSettings(): {
 }[] {
   return Object.values(SETTINGS).map((definition: SettingOf<unknown>) => ({
     variable: definition.variable,
-    default: definition.default === null ? 'none' : String(definition.default),
+    default: shownDefault(definition.default),
     unit: definition.unit ?? '',
     allowed: definition.allowed,
     doc: definition.doc,
   }));
+}
+
+function shownDefault(value: unknown): string {
+  if (value === null) return 'none';
+  return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
 }

@@ -11,6 +11,7 @@ export type RequestErrorCode =
   | 'BAD_USER_INPUT'
   | 'QUERY_TOO_COSTLY'
   | 'NOT_READY'
+  | 'OVERLOADED'
   | 'INTERNAL_SERVER_ERROR';
 
 /** Codes of one item among many that is wrong by itself: `UserErrorCode` of the API. */

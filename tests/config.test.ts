@@ -18,6 +18,11 @@ it('counts an empty variable as unset, and takes what is in range', () => {
     port: 0,
     publicUrl: 'https://taste.example',
   });
+  const browser = { PALATE_CORS_ORIGINS: 'https://app.example, http://localhost:5173', PALATE_INTROSPECTION: 'off' };
+  expect(readConfig(browser)).toMatchObject({
+    corsOrigins: ['https://app.example', 'http://localhost:5173'],
+    introspection: false,
+  });
 });
 
 it.each([
@@ -25,6 +30,21 @@ it.each([
   ['PORT', '4000.5', 'PORT: "4000.5" is not a whole number from 0 to 65535.'],
   ['PORT', '-1', 'PORT: "-1" is not a whole number from 0 to 65535.'],
   ['PALATE_PUBLIC_URL', 'ftp://x', 'PALATE_PUBLIC_URL: "ftp://x" is not an http:// or https:// address.'],
+  ...[
+    '*',
+    'https://app.example/',
+    'https://app.example,*',
+    'app.example',
+    'https://App.example',
+    'https://a.b/c',
+    'null',
+    ',',
+  ].map((text): [string, string, string] => [
+    'PALATE_CORS_ORIGINS',
+    text,
+    `PALATE_CORS_ORIGINS: "${text}" is not a list of exact origins, comma between, such as https://app.example,http://localhost:5173; * is none.`,
+  ]),
+  ['PALATE_ONLY_TRUSTED_DOCUMENTS', 'yes', 'PALATE_ONLY_TRUSTED_DOCUMENTS: "yes" is not on or off.'],
   [
     'PALATE_LOG_LEVEL',
     'loud',

@@ -21,6 +21,11 @@ export class Networks {
     this.#bySha256 = new Map(networks.map((network) => [network.sha256, network]));
   }
 
+  /** Throws NOT_READY where no network is loaded. */
+  check(): void {
+    if (this.#bySha256.size === 0) throw new PalateError('NOT_READY', 'No preference model is loaded.');
+  }
+
   /** Throws NOT_READY where this machine has no such weights. */
   of(row: Model): ServingModel {
     const network = this.#bySha256.get(row.sha256);

@@ -7,8 +7,10 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled';
+import { PalateError } from '../errors.ts';
 import { checkAccess } from './allow.ts';
 import type { Context } from './context.ts';
+import { documentsByHash, onlyTrusted, readTrustedDocuments } from './documents.ts';
 import { formatError, logMaskedErrors } from './errors.ts';
 import { costLimit } from './limits.ts';
 import { buildSchema } from './schema.ts';
@@ -18,6 +20,21 @@ export interface ApiLimits {
   maxQueryCost: number;
   /** Lexical tokens a document may have. */
   maxQueryTokens: number;
+  /** Fields within fields of an operation. */
+  maxQueryDepth: number;
+  /** Aliases of an operation. */
+  maxQueryAliases: number;
+}
+
+export interface ApiOptions {
+  /** Whether the schema may be asked for. */
+  introspection: boolean;
+  /** Whether errors leave out what they would suggest from the schema. */
+  hideSchema: boolean;
+  /** The path of a manifest of trusted documents. */
+  trustedDocuments: string | null;
+  /** Whether every other document is refused. */
+  onlyTrustedDocuments: boolean;
 }
 
 /**
@@ -37,22 +54,35 @@ const wellFormedIsOk: ApolloServerPlugin<Context> = {
   },
 };
 
-/** Builds and starts the server. The caller stops it. */
-export async function startApolloServer(limits: ApiLimits): Promise<ApolloServer<Context>> {
+/**
+ * Builds and starts the server. The caller stops it. Throws BAD_USER_INPUT where the trusted documents are not what
+ * they should be.
+ */
+export async function startApolloServer(limits: ApiLimits, options: ApiOptions): Promise<ApolloServer<Context>> {
+  const schema = buildSchema();
+  const trusted = options.trustedDocuments ? await readTrustedDocuments(options.trustedDocuments, schema) : null;
+  if (options.onlyTrustedDocuments && !trusted) {
+    throw new PalateError(
+      'BAD_USER_INPUT',
+      'PALATE_ONLY_TRUSTED_DOCUMENTS: "on" refuses every document there is: set PALATE_TRUSTED_DOCUMENTS too.',
+    );
+  }
   const server = new ApolloServer<Context>({
-    schema: buildSchema(),
-    formatError,
-    introspection: true, // the schema is public; what it guards are the rows
+    schema,
+    formatError: (formatted, error) => formatError(formatted, error, options.hideSchema),
+    introspection: options.introspection,
+    hideSchemaDetailsFromClientErrors: options.hideSchema,
     includeStacktraceInErrorResponses: false,
     maxRecursiveSelections: true,
     parseOptions: { maxTokens: limits.maxQueryTokens },
-    persistedQueries: false,
+    persistedQueries: { cache: documentsByHash(trusted) },
     stopOnTerminationSignals: false, // the process's shutdown is main's
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
+      ...(trusted && options.onlyTrustedDocuments ? [onlyTrusted(trusted)] : []),
       checkAccess, // before what it would cost is told
-      costLimit(limits.maxQueryCost),
+      costLimit(limits.maxQueryCost, { maxDepth: limits.maxQueryDepth, maxAliases: limits.maxQueryAliases }),
       logMaskedErrors,
       wellFormedIsOk,
     ],

@@ -7,8 +7,12 @@ import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { PalateError } from '../errors.ts';
 import type { Context } from './context.ts';
+import { currentRequestId } from './requestId.ts';
 
 const MASKED = 'The service failed to answer this; its log tells why, under the x-request-id of this response.';
+
+/** As Apollo leaves them out of what is wrong with a document; of variables it does not. */
+const SUGGESTION = / ?Did you mean .+\?$/;
 
 /** True for an error whose words are meant for the caller. */
 function isTold(error: unknown): boolean {
@@ -16,17 +20,41 @@ function isTold(error: unknown): boolean {
   if (cause instanceof PalateError) return cause.code !== 'INTERNAL_SERVER_ERROR';
   if (!(cause instanceof GraphQLError)) return false;
   const { code } = cause.extensions;
-  return code !== undefined && code !== 'INTERNAL_SERVER_ERROR';
+  if (code === undefined) return isRefusal(cause);
+  return code !== 'INTERNAL_SERVER_ERROR';
 }
 
-/** Apollo's `formatError`: the code and words of an error that is told, one sentence for all others, never a stack. */
-export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
-  const { message, extensions, ...place } = formatted;
-  if (!isTold(error)) return { ...place, message: MASKED, extensions: { code: 'INTERNAL_SERVER_ERROR' } };
+/** Apollo gives some of its refusals a status and no code, such as that of a persisted query whose hash is another's. */
+function isRefusal({ extensions }: GraphQLError): boolean {
+  const { status } = (extensions['http'] ?? {}) as { status?: number };
+  return status !== undefined && status >= 400 && status < 500;
+}
+
+/**
+ * Apollo's `formatError`: the code and words of an error that is told, one sentence for all others, never a stack; and
+ * the id of the request.
+ *
+ * @param hideSchema leaves out what GraphQL suggests from the schema, such as `Did you mean "role"?`
+ */
+export function formatError(
+  formatted: GraphQLFormattedError,
+  error: unknown,
+  hideSchema: boolean,
+): GraphQLFormattedError {
+  const { extensions, message, ...place } = formatted;
+  const requestId = currentRequestId();
+  const tell = (words: string, told: object): GraphQLFormattedError => ({
+    ...place,
+    message: words,
+    extensions: { ...told, ...(requestId === undefined ? {} : { requestId }) },
+  });
+  if (!isTold(error)) return tell(MASKED, { code: 'INTERNAL_SERVER_ERROR' });
   const cause = unwrapResolverError(error);
-  if (cause instanceof PalateError) return { ...place, message: cause.message, extensions: { code: cause.code } };
+  if (cause instanceof PalateError) return tell(cause.message, { code: cause.code });
   const { stacktrace: _, ...told } = extensions ?? {};
-  return { ...place, message, extensions: told };
+  const uncoded = cause instanceof GraphQLError && cause.extensions['code'] === undefined;
+  const words = hideSchema ? message.replace(SUGGESTION, '') : message;
+  return tell(words, uncoded ? { ...told, code: 'BAD_USER_INPUT' } : told);
 }
 
 /** Logs every masked error with what it really was, on the request's own log. */

@@ -5,6 +5,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { GraphQLError } from 'graphql';
 import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
+import { checkShape, type ShapeLimits, shapeOf } from './shape.ts';
 
 /** Points for a field itself, where it does more than read what is loaded: a pass of the model or a scan of vectors. */
 export const OWN_COST: Readonly<Record<string, number>> = {
@@ -41,12 +42,16 @@ function estimate({ type, field, args, childComplexity }: ComplexityEstimatorArg
   return (OWN_COST[path] ?? 1) + childCount(path, args) * childComplexity;
 }
 
-/** Refuses an operation that would cost more than `maxCost` points: QUERY_TOO_COSTLY, with both figures. */
-export function costLimit(maxCost: number): ApolloServerPlugin {
+/**
+ * Refuses an operation of too large a shape, or one that would cost more than `maxCost` points: QUERY_TOO_COSTLY, with
+ * both figures. The shape comes first: it bounds the work of reckoning the cost.
+ */
+export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlugin {
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ schema, document, request, operationName }) {
+        async didResolveOperation({ schema, document, request, operation, operationName }) {
+          if (operation) checkShape(shapeOf(document, operation), shape);
           const cost = asUserInput(() =>
             getComplexity({
               schema,

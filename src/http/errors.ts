@@ -1,6 +1,6 @@
 /**
  * Errors as HTTP answers: the status of each code, and the two shapes a body can have, `{error: {code, message}}` for
- * plain routes and GraphQL's own for /graphql. What is no error of ours is logged and masked.
+ * plain routes and GraphQL's own for /graphql, both with the request's id. What is no error of ours is logged and masked.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ItemError } from '../domain/userErrors.ts';
@@ -18,7 +18,11 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   NOT_READY: 503,
+  OVERLOADED: 503,
 };
+
+/** When to ask again what was refused for lack of room: places come free many times a second. */
+const RETRY_SECONDS = 1;
 
 /** An error of one form field. */
 export class FieldError extends PalateError {
@@ -64,20 +68,28 @@ function answerTo(error: unknown): Answer {
 
 function prepare(error: unknown, request: FastifyRequest, reply: FastifyReply): Answer {
   const answer = answerTo(error);
-  if (answer.status >= 500) request.log.error({ err: error }, 'the request failed');
-  if (answer.status === 401) void reply.header('www-authenticate', 'Bearer realm="palate"');
-  void reply.code(answer.status);
+  const { code, status } = answer;
+  if (code === 'OVERLOADED' || code === 'NOT_READY') {
+    // No fault, and there may be very many of them: a line without the stack.
+    request.log.warn({ code, reason: answer.message }, 'the request was refused');
+    void reply.header('retry-after', RETRY_SECONDS);
+  } else if (status >= 500) {
+    request.log.error({ err: error }, 'the request failed');
+  }
+  if (request.server.inFlight.stopping) void reply.header('connection', 'close');
+  if (status === 401) void reply.header('www-authenticate', 'Bearer realm="palate"');
+  void reply.code(status);
   return answer;
 }
 
 /** The error handler of plain routes. */
 export function answerPlainError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status: _, ...told } = prepare(error, request, reply);
-  return reply.send({ error: told });
+  return reply.send({ error: { ...told, requestId: request.id } });
 }
 
 /** The error handler of /graphql, for what fails before GraphQL begins. */
 export function answerGraphqlError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { code, message } = prepare(error, request, reply);
-  return reply.send({ errors: [{ message, extensions: { code } }] });
+  return reply.send({ errors: [{ message, extensions: { code, requestId: request.id } }] });
 }

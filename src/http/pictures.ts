@@ -17,12 +17,15 @@ import { PICTURE_FORMATS, type PictureFormat } from '../pictures/formats.ts';
 import { RESIZED_MEDIA_TYPE, resizePicture } from '../pictures/resize.ts';
 import { inSession, requireCredential, requireService } from './authentication.ts';
 import { answerPlainError, FieldError } from './errors.ts';
+import { shareRequests } from './inFlight.ts';
 
 /** What a multipart form may say beside the file. */
 const TEXT_FIELDS = ['prompt', 'externalId', 'generator', 'collection', 'owner'] as const;
 type TextField = (typeof TEXT_FIELDS)[number];
 /** Bytes of one text field: a prompt of 2,000 characters has 8,000 at most. What is longer is not kept anyway. */
 const MAX_FIELD_BYTES = 16_384;
+/** Bytes of a form beside the file: its text fields and what stands between them. */
+const MAX_FORM_BYTES = 2 * TEXT_FIELDS.length * MAX_FIELD_BYTES;
 
 /** Adds `POST /images` and the signed addresses. */
 export async function addPictureRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
@@ -37,6 +40,10 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
     );
     requireCredential(routes, platform);
     requireService(routes);
+    shareRequests(routes);
+    routes.addHook('onRequest', async ({ headers }) => {
+      if (Number(headers['content-length']) > maxBytes + MAX_FORM_BYTES) throw tooLarge; // before any of it is read
+    });
     routes.removeAllContentTypeParsers(); // JSON and text are no pictures
     await routes.register(multipart, {
       // One field more than there are, so that one too many is told by its name.
@@ -59,7 +66,7 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
 
   server.get<{ Params: Record<'tenantId' | 'imageId', string>; Querystring: Record<string, string> }>(
     '/pictures/:tenantId/:imageId',
-    async ({ params, query }, reply) => {
+    async ({ params, query, place }, reply) => {
       const size = query['size'] === undefined ? null : parsePictureSize(Number(query['size']));
       const link = { ...params, size };
       const secondsLeft = platform.links.verify(
@@ -68,6 +75,7 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
         query['signature'] ?? '',
         platform.now(),
       );
+      place?.claim(link.tenantId); // not before: whoever cannot sign could fill another's share
       return sendPicture(platform, reply, link, secondsLeft);
     },
   );

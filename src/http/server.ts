@@ -5,59 +5,119 @@
 import { randomUUID } from 'node:crypto';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import cors from '@fastify/cors';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Logger } from 'pino';
-import { ping } from '../database/client.ts';
 import type { Platform } from '../domain/platform.ts';
-import { type ApiLimits, startApolloServer } from '../graphql/apolloServer.ts';
+import { PalateError } from '../errors.ts';
+import { type ApiLimits, type ApiOptions, startApolloServer } from '../graphql/apolloServer.ts';
 import { type Context, createContext } from '../graphql/context.ts';
+import { withRequestId } from '../graphql/requestId.ts';
 import { callerOf, inSession, requireCredential } from './authentication.ts';
+import { answerClientError } from './clientErrors.ts';
 import { answerGraphqlError, answerPlainError } from './errors.ts';
-import { addHealthRoutes } from './health.ts';
+import { addHealthRoutes, readinessChecks } from './health.ts';
+import { countRequests, InFlight, shareRequests } from './inFlight.ts';
 import { addPictureRoutes } from './pictures.ts';
+import { secureAnswers } from './securityHeaders.ts';
+import { boundTime, nodeTimeouts, type Timeouts } from './timeouts.ts';
 
 /** Of a GraphQL request: 500 judgements with comments of 2,000 characters fit. */
 const MAX_GRAPHQL_BYTES = 5_000_000;
 /** A client's own request id is taken over if it is such a word; log lines must not be anybody's to write. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
+/** What scripts of other origins may read beside the body. */
+const EXPOSED_HEADERS = [
+  'x-request-id',
+  'retry-after',
+  'ratelimit',
+  'ratelimit-policy',
+  'ratelimit-limit',
+  'ratelimit-remaining',
+  'ratelimit-reset',
+];
+/** For how long a browser may remember the answer to a preflight. */
+const PREFLIGHT_SECONDS = 600;
+
+/** What a connection has left to end, once nothing is being answered: a health check, a refusal. */
+const CLOSE_MS = 500;
+
 export interface ServerOptions {
   readonly limits: ApiLimits;
+  readonly api: ApiOptions;
+  readonly timeouts: Timeouts;
+  /** Requests that are answered at once. */
+  readonly maxRequestsInFlight: number;
+  /** The origins whose pages may ask; none of them, if empty. */
+  readonly corsOrigins: readonly string[];
+  /** Whether clients reach the service by https. */
+  readonly https: boolean;
+  /** What the pictures' disk must have left for the service to be ready. */
+  readonly minFreeDiskBytes: number;
   readonly log: Logger;
 }
 
 /** Builds the server; the caller listens and, before the process ends, stops it with {@link stopServer}. */
-export async function createServer(platform: Platform, { limits, log }: ServerOptions): Promise<FastifyInstance> {
-  const apollo = await startApolloServer(limits);
+export async function createServer(platform: Platform, options: ServerOptions): Promise<FastifyInstance> {
+  const { limits, api, timeouts, log } = options;
+  const apollo = await startApolloServer(limits, api);
   const server: FastifyInstance = Fastify({
+    ...nodeTimeouts(timeouts),
     loggerInstance: requestLog(log),
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // inFlight says it in our words
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
+    frameworkErrors: (error, request, reply) => {
+      void reply.header('x-request-id', request.id);
+      void answerPlainError(error, request, reply);
+    },
   });
+  secureAnswers(server.server, options.https);
 
   server.addHook('onRequest', async (request, reply) => {
-    void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+    void reply.header('x-request-id', request.id);
   });
+  if (options.corsOrigins.length > 0) {
+    await server.register(cors, {
+      origin: [...options.corsOrigins],
+      methods: ['GET', 'HEAD', 'POST'],
+      credentials: false, // a credential is a header that a page sends itself, never a cookie
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: PREFLIGHT_SECONDS,
+    });
+  }
+  countRequests(server, new InFlight(options.maxRequestsInFlight));
+  boundTime(server, timeouts);
   server.addHook('onClose', () => apollo.stop());
   server.setErrorHandler(answerPlainError);
-  server.setNotFoundHandler((request, reply) =>
-    reply
-      .code(404)
-      .send({ error: { code: 'NOT_FOUND', message: `There is nothing at ${request.method} ${pathOf(request)}.` } }),
-  );
+  server.setNotFoundHandler((request, reply) => {
+    const message = `There is nothing at ${request.method} ${pathOf(request)}.`;
+    return answerPlainError(new PalateError('NOT_FOUND', message), request, reply);
+  });
 
-  addHealthRoutes(server, () => ping(platform.database));
+  addHealthRoutes(server, readinessChecks(platform, options.minFreeDiskBytes));
   await addPictureRoutes(server, platform);
   await server.register(async (routes) => addGraphqlRoute(routes, platform, apollo));
   return server;
 }
 
 function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: ApolloServer<Context>): void {
-  routes.setErrorHandler(answerGraphqlError);
+  routes.setErrorHandler((error, request, reply) =>
+    answerGraphqlError((error as Partial<FastifyError>).statusCode === 413 ? tooLarge() : error, request, reply),
+  );
   requireCredential(routes, platform);
+  shareRequests(routes);
   const answer = fastifyApolloHandler(apollo, {
     context: async (request) => createContext(platform, callerOf(request), request.log),
   });
@@ -65,8 +125,26 @@ function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: Ap
     method: ['GET', 'POST'],
     url: '/graphql',
     bodyLimit: MAX_GRAPHQL_BYTES,
-    handler: inSession(async (request, reply) => answer.call(routes, request, reply)),
+    handler: inSession(async (request, reply) => {
+      if (Array.isArray(request.body)) throw batched(request.body);
+      return withRequestId(request.id, async () => answer.call(routes, request, reply));
+    }),
   });
+}
+
+function tooLarge(): PalateError {
+  return new PalateError(
+    'TOO_LARGE',
+    `The body is larger than ${MAX_GRAPHQL_BYTES} bytes, the most that /graphql takes.`,
+  );
+}
+
+/** A list of operations would be counted as one request. */
+function batched(operations: readonly unknown[]): PalateError {
+  return new PalateError(
+    'BAD_USER_INPUT',
+    `The body is a list of ${operations.length} operations: send one a request, an object with query and variables.`,
+  );
 }
 
 /** What is logged of a request: no header, and of its address the path alone. */
@@ -88,9 +166,19 @@ function pathOf({ url }: { url: string }): string {
   return url.split('?', 1)[0]!;
 }
 
-/** Stops taking requests, waits for those at hand, at most so long, and closes what is left. */
+/**
+ * Refuses new requests, on whatever connection they come, and waits for those at hand, at most so long; then closes
+ * every connection.
+ */
 export async function stopServer(server: FastifyInstance, seconds: number): Promise<void> {
-  const impatience = setTimeout(() => server.server.closeAllConnections(), seconds * 1000);
+  server.inFlight.stop();
+  let impatience: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    impatience = setTimeout(resolve, seconds * 1000);
+  });
+  await Promise.race([server.inFlight.idle(), late]);
+  clearTimeout(impatience);
+  impatience = setTimeout(() => server.server.closeAllConnections(), CLOSE_MS);
   await server.close();
   clearTimeout(impatience);
 }

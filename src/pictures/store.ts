@@ -3,7 +3,7 @@
  * another. What `put` has answered survives a crash. Knows neither rows nor people.
  */
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { PalateError } from '../errors.ts';
 
@@ -62,6 +62,25 @@ export class PictureStore {
   /** Forgets every picture of a tenant. */
   async removeTenant(tenantId: string): Promise<void> {
     await rm(join(this.#root, checked(tenantId, UUID)), { recursive: true, force: true });
+  }
+
+  /** Rejects where no file can be made. */
+  async checkWritable(): Promise<void> {
+    const path = join(this.#incoming, `check-${randomUUID()}`);
+    try {
+      await writeFile(path, 'x');
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  /** Throws NOT_READY where the disk has less room than this. */
+  async checkFreeBytes(least: number): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#root);
+    const free = bavail * bsize;
+    if (free < least) {
+      throw new PalateError('NOT_READY', `The disk of ${this.#root} has ${free} bytes left, and ${least} are needed.`);
+    }
   }
 
   /** 256 folders a tenant, so that none holds too many files. */

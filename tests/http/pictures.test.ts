@@ -231,7 +231,7 @@ describe('POST /images', () => {
       { code: 'NOT_FOUND', field: 'owner', message: 'There is no user as owner names one.' },
     ],
   ])('refuses %s', async (_, send, status, error) => {
-    expect(await send()).toEqual({ status, body: { error } });
+    expect(await send()).toEqual({ status, body: { error: { ...(error as object), requestId: expect.any(String) } } });
   });
 
   it('refuses an externalId of another picture', async () => {
@@ -239,7 +239,12 @@ describe('POST /images', () => {
     expect(await post(form({ externalId: 'taken' }, await picture('#222222')))).toEqual({
       status: 409,
       body: {
-        error: { code: 'CONFLICT', field: 'externalId', message: 'externalId "taken" is that of another image.' },
+        error: {
+          code: 'CONFLICT',
+          field: 'externalId',
+          message: 'externalId "taken" is that of another image.',
+          requestId: expect.any(String),
+        },
       },
     });
   });
@@ -317,6 +322,7 @@ describe('Image.url', () => {
         error: {
           code: 'NOT_FOUND',
           message: 'This picture address is not valid or has expired: ask Image.url for a new one.',
+          requestId: expect.any(String),
         },
       });
     }

@@ -72,7 +72,7 @@ describe('a score', () => {
       {
         message: 'This image is not encoded yet: ask again shortly.',
         path: ['user', 'score'],
-        extensions: { code: 'NOT_READY' },
+        extensions: { code: 'NOT_READY', requestId: expect.any(String) },
         locations: expect.anything(),
       },
     ]);

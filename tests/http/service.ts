@@ -5,15 +5,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
 import pg from 'pg';
 import { pino } from 'pino';
 import sharp from 'sharp';
+import { serverOptions } from '../../src/commands/start/serverOptions.ts';
+import { readConfig } from '../../src/config.ts';
 import { withTenant } from '../../src/database/client.ts';
 import { toGlobalId } from '../../src/domain/ids.ts';
 import { Networks } from '../../src/domain/models.ts';
 import { PictureLinks } from '../../src/domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../src/domain/platform.ts';
-import { createServer, stopServer } from '../../src/http/server.ts';
+import { createServer, type ServerOptions, stopServer } from '../../src/http/server.ts';
 import {
   loadImageEncoder,
   loadTextEncoder,
@@ -51,6 +54,9 @@ export interface TestTenant {
 
 export interface TestService {
   url: string;
+  server: FastifyInstance;
+  /** Where its pictures lie. */
+  pictureFolder: string;
   test: TestDatabase;
   platform: Platform;
   /** Calls of the model's score so far. */
@@ -79,7 +85,8 @@ pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
   return Reflect.apply(send, this, args);
 } as typeof send;
 
-export async function testService(): Promise<TestService> {
+/** @param overrides of the server's options, which are those of a service without settings. */
+export async function testService(overrides: Partial<ServerOptions> = {}): Promise<TestService> {
   const test = await testDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'palate-http-'));
   const [imageEncoder, textEncoder] = await Promise.all([
@@ -110,7 +117,7 @@ export async function testService(): Promise<TestService> {
   );
   const logLines: string[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
-  const server = await createServer(platform, { limits: { maxQueryCost: 20_000, maxQueryTokens: 2_000 }, log });
+  const server = await createServer(platform, { ...serverOptions(readConfig({}), log), ...overrides });
   url = await server.listen({ host: '127.0.0.1', port: 0 });
 
   const ask = async (query: string, variables: object, key: string): Promise<GraphqlAnswer> => {
@@ -125,6 +132,8 @@ export async function testService(): Promise<TestService> {
 
   return {
     url,
+    server,
+    pictureFolder: directory,
     test,
     platform,
     scoreCalls: () => scoreCalls,

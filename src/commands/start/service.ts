@@ -25,6 +25,7 @@ import { PictureStore } from '../../pictures/store.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
 import { startPreparing } from '../../workers/prepare.ts';
+import { serverOptions } from './serverOptions.ts';
 
 export interface Service {
   /** Where it answers, such as http://127.0.0.1:4000. */
@@ -89,8 +90,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
     },
     { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
   );
-  const { maxQueryCost, maxQueryTokens } = config;
-  const server = await createServer(platform, { limits: { maxQueryCost, maxQueryTokens }, log });
+  const server = await createServer(platform, serverOptions(config, log));
   closers.push({ what: 'the HTTP server', close: () => stopServer(server, config.shutdownSeconds) });
   url = await listen(server, config);
   await startEncoding({ ...platform, imageEncoder, textEncoder });

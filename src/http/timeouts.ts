@@ -1,0 +1,105 @@
+/**
+ * How long a client may take to ask, the service to answer, and a client to take the answer; and what becomes of what is
+ * late. Nobody holds a connection or a place by being slow. It knows no route.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { PalateError } from '../errors.ts';
+
+export interface Timeouts {
+  /** For the headers of a request, from its first byte or the opening of the connection. */
+  readonly headersMs: number;
+  /** For a whole request, its body included. */
+  readonly requestMs: number;
+  /** For the work of a request, from the end of its body. */
+  readonly workMs: number;
+  /** For taking an answer, beside a second for each {@link MIN_BYTES_PER_SECOND} of it. */
+  readonly answerMs: number;
+  /** For a request that was answered before it was read whole to end. */
+  readonly refusedMs: number;
+  /** How often connections are looked at: what is late is closed by so much later. */
+  readonly checkMs: number;
+  /** For the next request on a connection: longer than the 60 seconds of common proxies, which must be first to close. */
+  readonly keepAliveMs: number;
+}
+
+/** The slowest that a client may read, in bytes a second: 20 MB in some seven minutes. */
+const MIN_BYTES_PER_SECOND = 50_000;
+
+/** Those that no operator needs to set. */
+export const DEFAULT_TIMEOUTS = {
+  headersMs: 10_000,
+  answerMs: 30_000,
+  refusedMs: 1_000,
+  checkMs: 2_000,
+  keepAliveMs: 72_000,
+} as const;
+
+/** What of it node holds, as options of fastify. */
+export function nodeTimeouts({ headersMs, requestMs, checkMs, keepAliveMs }: Timeouts) {
+  return {
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    http: { headersTimeout: Math.min(headersMs, requestMs), connectionsCheckingInterval: checkMs },
+  };
+}
+
+/** Holds the rest of it on every route that is added from here on. */
+export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs }: Timeouts): void {
+  server.addHook('onRoute', (route) => {
+    const { handler } = route;
+    route.handler = function (request, reply) {
+      return withinDeadline(workMs, request.raw, reply, async () => handler.call(this, request, reply));
+    };
+  });
+
+  server.addHook('onSend', async (_request, { raw }, payload) => {
+    const ms = answerMs + (lengthOf(payload) / MIN_BYTES_PER_SECOND) * 1000;
+    const impatience = setTimeout(() => raw.destroy(), ms).unref();
+    raw.once('close', () => clearTimeout(impatience));
+    return payload;
+  });
+
+  // Refused before its body was read: node reads what still comes and forgets it. A client that goes on for long has not
+  // looked at the answer, and its connection would be held as long as it likes to send.
+  server.addHook('onResponse', async ({ raw }) => {
+    if (raw.complete || raw.socket.destroyed) return;
+    setTimeout(() => {
+      if (!raw.complete) raw.socket.destroy();
+    }, refusedMs).unref();
+  });
+}
+
+const lengthOf = (payload: unknown): number =>
+  typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+
+/** The outcome of the work, or OVERLOADED where it takes longer, counted from the end of the request's body. */
+async function withinDeadline<T>(
+  ms: number,
+  raw: IncomingMessage,
+  reply: FastifyReply,
+  work: () => Promise<T>,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const start = () => {
+      timer = setTimeout(() => {
+        if (!reply.sent) reject(tooSlow(ms));
+      }, ms).unref();
+    };
+    if (raw.complete) start();
+    else raw.once('end', start);
+  });
+  try {
+    return await Promise.race([work(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooSlow(ms: number): PalateError {
+  return new PalateError(
+    'OVERLOADED',
+    `This took longer than ${ms / 1000} seconds and may still be done: ask for less, or again with the same idempotency key.`,
+  );
+}

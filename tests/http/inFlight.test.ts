@@ -1,0 +1,172 @@
+/** Requests in flight: what is refused when there are too many, what is not, and that no place is lost. */
+import { connect } from 'node:net';
+import { picture, type TestService, type TestTenant, testService } from './service.ts';
+
+const MOST = 4;
+let service: TestService;
+let flooder: TestTenant;
+let other: TestTenant;
+
+beforeAll(async () => {
+  service = await testService({ maxRequestsInFlight: MOST });
+  [flooder, other] = await Promise.all([service.tenant(), service.tenant()]);
+});
+afterAll(() => service.close());
+
+const USERS = '{ users { nodes { id } } }';
+
+/** Holds every query of users until it is opened; `reached` counts those that wait. */
+function gate() {
+  const { user } = service.test.database;
+  const findMany = user.findMany;
+  let open = () => {};
+  let reached = 0;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  Object.defineProperty(user, 'findMany', {
+    configurable: true,
+    value: async (...args: Parameters<typeof findMany>) => {
+      reached++;
+      await opened;
+      return Reflect.apply(findMany, user, args);
+    },
+  });
+  return {
+    reached: (count: number) => until(() => reached >= count),
+    open() {
+      Object.defineProperty(user, 'findMany', { configurable: true, value: findMany });
+      open();
+    },
+  };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+const idle = () => until(() => service.server.inFlight.count === 0);
+
+const viewer = (headers: Record<string, string>, signal?: AbortSignal, query = '{ viewer { role } }') =>
+  fetch(`${service.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ query }),
+    ...(signal ? { signal } : {}),
+  });
+
+it('refuses one tenant at half of all, and answers the others', async () => {
+  const held = gate();
+  const waiting = [flooder.ask(USERS), flooder.ask(USERS)];
+  await held.reached(2);
+  const response = await viewer({ authorization: `Bearer ${flooder.serviceKey}` });
+  expect([response.status, response.headers.get('retry-after'), await response.json()]).toEqual([
+    503,
+    '1',
+    {
+      errors: [
+        {
+          message:
+            'This tenant has 2 requests in flight, half of what the service takes at once: send this again in a second.',
+          extensions: { code: 'OVERLOADED', requestId: expect.any(String) },
+        },
+      ],
+    },
+  ]);
+  expect(await other.ask('{ viewer { role } }')).toMatchObject({ status: 200, errors: [] });
+  held.open();
+  for (const { errors } of await Promise.all(waiting)) expect(errors).toEqual([]);
+  await idle();
+  expect(await flooder.ask('{ viewer { role } }')).toMatchObject({ status: 200, errors: [] });
+});
+
+describe('when all places are taken', () => {
+  it('refuses whoever asks, before the key and the body are read, but answers for its health', async () => {
+    const held = gate();
+    const waiting = [flooder, flooder, other, other].map((tenant) => tenant.ask(USERS));
+    await held.reached(MOST);
+    const words = 'The service is answering 4 requests, the most it takes at once: send this again in a second.';
+    const before = service.statements();
+    for (const headers of [{}, { authorization: `Bearer ${other.serviceKey}` }]) {
+      const response = await viewer(headers as Record<string, string>);
+      expect([response.status, response.headers.get('retry-after'), await response.json()]).toMatchObject([
+        503,
+        '1',
+        { errors: [{ message: words, extensions: { code: 'OVERLOADED' } }] },
+      ]);
+    }
+    const plain = await fetch(`${service.url}/images`, { method: 'POST', body: await picture('red') });
+    expect([plain.status, await plain.json()]).toEqual([
+      503,
+      { error: { code: 'OVERLOADED', message: words, requestId: expect.any(String) } },
+    ]);
+    expect(service.statements()).toBe(before);
+    for (const path of ['/healthz', '/readyz']) expect((await fetch(service.url + path)).status).toBe(200);
+    held.open();
+    await Promise.all(waiting);
+    await idle();
+  });
+
+  it('does not hold the connection of a refused upload that goes on and on', async () => {
+    const held = gate();
+    const waiting = [flooder, flooder, other, other].map((tenant) => tenant.ask(USERS));
+    await held.reached(MOST);
+    const { hostname, port } = new URL(service.url);
+    const socket = connect(Number(port), hostname);
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      answer += text;
+    });
+    socket.on('error', () => {}); // written to when it is closed
+    socket.write('POST /images HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n');
+    const dripping = setInterval(() => socket.write('x'), 50);
+    await new Promise((resolve) => socket.once('close', resolve));
+    clearInterval(dripping);
+    expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+    held.open();
+    await Promise.all(waiting);
+    await idle();
+  });
+});
+
+describe('a place', () => {
+  it('is given back however the request ends', async () => {
+    const authorization = `Bearer ${other.serviceKey}`;
+    for (let round = 0; round < MOST; round++) {
+      await viewer({}); // no key
+      await viewer({ authorization }, undefined, '{ nonsense }');
+      await fetch(`${service.url}/nowhere`, { method: 'POST', body: 'x' });
+      await fetch(`${service.url}/%zz`);
+      await fetch(`${service.url}/images`, { method: 'POST', headers: { authorization }, body: Buffer.alloc(300_000) });
+      await fetch(`${service.url}/pictures/x/y?signature=no`);
+    }
+    await idle();
+  });
+
+  it('is given back when the client is gone, once the work that it left has ended', async () => {
+    const held = gate();
+    const gone = new AbortController();
+    const waiting = viewer({ authorization: `Bearer ${other.serviceKey}` }, gone.signal, USERS);
+    await held.reached(1);
+    gone.abort();
+    await expect(waiting).rejects.toThrow('aborted');
+    expect(service.server.inFlight.count).toBe(1);
+    held.open();
+    await idle();
+  });
+
+  it('is given back for each of the requests that a connection had ahead when it was closed', async () => {
+    const held = gate();
+    const { hostname, port } = new URL(service.url);
+    const socket = connect(Number(port), hostname);
+    const body = JSON.stringify({ query: USERS });
+    const ask = `POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${other.serviceKey}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    socket.write(ask.repeat(2));
+    await held.reached(2);
+    expect(service.server.inFlight.count).toBe(2);
+    socket.destroy();
+    held.open();
+    await idle();
+    expect(await other.ask('{ viewer { role } }')).toMatchObject({ status: 200, errors: [] });
+  });
+});
