@@ -32,10 +32,15 @@ export async function serve(config: Config, options: ServeOptions): Promise<void
   }
 }
 
-/** Aborted by SIGTERM or Ctrl-C. A second one ends the process at once, as if nobody listened. */
+/** Aborted by SIGTERM or Ctrl-C. A second one, of either, ends the process at once, as if nobody listened. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort());
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  const abort = () => {
+    for (const signal of signals) process.removeListener(signal, abort);
+    controller.abort();
+  };
+  for (const signal of signals) process.on(signal, abort);
   return controller.signal;
 }
 
