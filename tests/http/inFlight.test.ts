@@ -80,6 +80,34 @@ it('refuses one tenant at half of all, and answers the others', async () => {
   expect(await flooder.ask('{ viewer { role } }')).toMatchObject({ status: 200, errors: [] });
 });
 
+it('counts a picture among the requests of the tenant whose it is, once its address has proved to be good', async () => {
+  const id = await flooder.upload('blue');
+  const { data } = await flooder.ask('query ($id: ID!) { image(by: { id: $id }) { url } }', { id });
+  const { url } = data.image as { url: string };
+  const { pictures } = service.platform;
+  const get = pictures.get.bind(pictures);
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  let reached = 0;
+  pictures.get = async (...args) => {
+    reached++;
+    await opened;
+    return get(...args);
+  };
+  const waiting = [fetch(url), fetch(url)];
+  await until(() => reached === 2);
+  expect((await fetch(url)).status).toBe(503);
+  expect((await fetch(url.replace('signature=', 'signature=x'))).status).toBe(404); // no share of it is taken
+  expect(await flooder.ask('{ viewer { role } }')).toMatchObject({ status: 503 });
+  expect(await other.ask('{ viewer { role } }')).toMatchObject({ status: 200 });
+  pictures.get = get;
+  open();
+  for (const response of await Promise.all(waiting)) await response.arrayBuffer();
+  await idle();
+});
+
 describe('when all places are taken', () => {
   it('refuses whoever asks, before the key and the body are read, but answers for its health', async () => {
     const held = gate();

@@ -1,4 +1,7 @@
 /** Pictures in by POST /images and out by signed addresses: what is taken, what is refused, and in which words. */
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { json } from 'node:stream/consumers';
 import sharp from 'sharp';
 import { withTenant } from '../../src/database/client.ts';
 import type { PictureSize } from '../../src/domain/pictureLinks.ts';
@@ -232,6 +235,31 @@ describe('POST /images', () => {
     ],
   ])('refuses %s', async (_, send, status, error) => {
     expect(await send()).toEqual({ status, body: { error: { ...(error as object), requestId: expect.any(String) } } });
+  });
+
+  it('refuses a body that says to be far larger than any picture before any of it is sent', async () => {
+    const upload = request(`${service.url}/images`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${tenant.serviceKey}`,
+        'content-type': 'multipart/form-data; boundary=x',
+        'content-length': 1_000_000_000,
+      },
+    });
+    upload.on('error', () => {}); // it is closed in the end
+    upload.flushHeaders();
+    const [response] = (await once(upload, 'response')) as [IncomingMessage];
+    expect([response.statusCode, await json(response)]).toEqual([
+      413,
+      {
+        error: {
+          code: 'TOO_LARGE',
+          message: 'file is larger than 200000 bytes, the most that is taken.',
+          requestId: expect.any(String),
+        },
+      },
+    ]);
+    upload.destroy();
   });
 
   it('refuses an externalId of another picture', async () => {
