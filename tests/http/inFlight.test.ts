@@ -1,4 +1,5 @@
 /** Requests in flight: what is refused when there are too many, what is not, and that no place is lost. */
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { picture, type TestService, type TestTenant, testService } from './service.ts';
 
@@ -174,10 +175,14 @@ describe('a place', () => {
   it('is given back when the client is gone, once the work that it left has ended', async () => {
     const held = gate();
     const gone = new AbortController();
+    const left = new Promise((resolve) => {
+      service.server.server.once('request', ({ socket }: IncomingMessage) => socket.once('close', resolve));
+    });
     const waiting = viewer({ authorization: `Bearer ${other.serviceKey}` }, gone.signal, USERS);
     await held.reached(1);
     gone.abort();
     await expect(waiting).rejects.toThrow('aborted');
+    await left;
     expect(service.server.inFlight.count).toBe(1);
     held.open();
     await idle();
