@@ -88,8 +88,13 @@ export function answerPlainError(error: unknown, request: FastifyRequest, reply:
   return reply.send({ error: { ...told, requestId: request.id } });
 }
 
+/** A client that knows this type reads the errors of any status with it; of JSON, those of a 200 alone. */
+const GRAPHQL_RESPONSE = 'application/graphql-response+json';
+
 /** The error handler of /graphql, for what fails before GraphQL begins. */
 export function answerGraphqlError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { code, message } = prepare(error, request, reply);
+  const known = request.headers.accept?.includes(GRAPHQL_RESPONSE);
+  void reply.type(`${known ? GRAPHQL_RESPONSE : 'application/json'}; charset=utf-8`);
   return reply.send({ errors: [{ message, extensions: { code, requestId: request.id } }] });
 }
