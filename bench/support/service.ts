@@ -24,7 +24,7 @@ export interface Ready {
 export interface RunningService extends Ready {
   readonly process: ChildProcess;
   /** Sends a GraphQL operation with the service key; throws where there are errors. */
-  query<T>(document: string, variables?: object): Promise<T>;
+  query<T>(document: string, variables?: object, signal?: AbortSignal): Promise<T>;
   /** The last it has printed. */
   said(): string;
   /** Stops it in order, removes what it kept in a folder of its own, and answers its exit status. */
@@ -84,7 +84,7 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
   return {
     ...ready,
     process: child,
-    query: (document, variables) => query(ready, document, variables),
+    query: (document, variables, signal) => query(ready, document, variables, signal),
     said: () => said,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
@@ -109,11 +109,17 @@ async function appears(folder: string): Promise<void> {
   }
 }
 
-async function query<T>({ url, serviceKey }: Ready, document: string, variables: object = {}): Promise<T> {
+async function query<T>(
+  { url, serviceKey }: Ready,
+  document: string,
+  variables: object = {},
+  signal: AbortSignal | null = null,
+): Promise<T> {
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: { authorization: `Bearer ${serviceKey}`, 'content-type': 'application/json' },
     body: JSON.stringify({ query: document, variables }),
+    signal,
   });
   const { data, errors } = (await response.json()) as { data?: T; errors?: { message: string }[] };
   if (errors || !data) throw new Error(errors?.map(({ message }) => message).join('; ') ?? `HTTP ${response.status}`);

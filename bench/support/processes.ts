@@ -1,0 +1,43 @@
+/** Processes that a run has started, as Linux shows them under /proc: who their children are, how much memory they hold. */
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const LOOK_MS = 20;
+/** A killed process goes at once; one that is still there after this long is a fault of the run. */
+const GONE_MS = 10_000;
+
+/** State and parent of a process; null where it is gone. */
+async function statOf(pid: number): Promise<{ state: string; parent: number } | null> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''); // "12 (postgres) S 1 …"
+  const [, state, parent] = /\) (\S) (\d+) /.exec(text) ?? [];
+  return state && parent ? { state, parent: Number(parent) } : null;
+}
+
+/** The processes that this one has started and that still run. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = await Promise.all(pids.map(statOf));
+  return pids.filter((_, i) => parents[i]?.parent === pid);
+}
+
+/** Kills them outright (SIGKILL), all at once; those that are gone already are no fault. */
+export function killOutright(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+/** Resolves when none of them runs any more. A zombie does not run. */
+export async function untilGone(pids: readonly number[]): Promise<void> {
+  const deadline = Date.now() + GONE_MS;
+  for (;;) {
+    const stats = await Promise.all(pids.map(statOf));
+    if (stats.every((stat) => stat === null || stat.state === 'Z')) return;
+    if (Date.now() > deadline) throw new Error(`Of the killed processes ${pids.join(', ')} some still run.`);
+    await delay(LOOK_MS);
+  }
+}
