@@ -28,6 +28,7 @@ const REPLAYED_AFTER_A_KILL = 30;
 const REPLAYS_AT_ONCE = 4;
 /** A first request whose connection died is undone as soon as the database notices. */
 const IN_PROGRESS_MS = 10_000;
+const LOOK_MS = 200;
 const FAULTS_SHOWN = 20;
 
 /** One kill: what happened around it. */
@@ -278,7 +279,8 @@ async function addPeople({ query }: RunningService): Promise<string[]> {
   return upsertUsers.users.map(({ id }) => id);
 }
 
-async function addPictures({ url, serviceKey }: RunningService): Promise<string[]> {
+/** Answers when they are encoded: an encoding that goes on raises the versions of who judged the picture meanwhile. */
+async function addPictures({ url, serviceKey, query }: RunningService): Promise<string[]> {
   const ids: string[] = [];
   for (const picture of gallery(PICTURES)) {
     const response = await fetch(`${url}/images`, {
@@ -289,5 +291,9 @@ async function addPictures({ url, serviceKey }: RunningService): Promise<string[
     if (!response.ok) throw new Error(`${picture.name}: ${response.status} ${await response.text()}`);
     ids.push(((await response.json()) as { id: string }).id);
   }
-  return ids;
+  for (;;) {
+    const { images } = await query<{ images: { totalCount: number } }>('{ images(status: PENDING) { totalCount } }');
+    if (images.totalCount === 0) return ids;
+    await delay(LOOK_MS);
+  }
 }

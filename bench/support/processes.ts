@@ -41,3 +41,10 @@ export async function untilGone(pids: readonly number[]): Promise<void> {
     await delay(LOOK_MS);
   }
 }
+
+/** Memory that a process holds, bytes: its resident set. */
+export async function residentBytes(pid: number): Promise<number> {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+  if (!kilobytes) throw new Error(`Process ${pid} has no resident memory: it has ended.`);
+  return Number(kilobytes) * 1024;
+}
