@@ -10,6 +10,7 @@ export type RequestErrorCode =
   | 'NOT_FOUND'
   | 'BAD_USER_INPUT'
   | 'QUERY_TOO_COSTLY'
+  | 'RATE_LIMITED'
   | 'NOT_READY'
   | 'OVERLOADED'
   | 'INTERNAL_SERVER_ERROR';

@@ -9,6 +9,7 @@ import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { Networks } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
+import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
 import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
@@ -33,6 +34,7 @@ export interface Platform extends PlatformParts {
   readonly imageMetrics: ImageMetrics;
   readonly profiles: ProfileIndexes;
   readonly quotas: Quotas;
+  readonly points: PointBudget;
 }
 
 /** Bounds of the memory shared by all requests, in bytes. */
@@ -49,5 +51,6 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     imageMetrics: new ImageMetrics(memory.vectorIndexes),
     profiles: new ProfileIndexes(memory.vectorIndexes),
     quotas: new Quotas(),
+    points: new PointBudget(parts),
   };
 }
