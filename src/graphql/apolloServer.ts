@@ -12,7 +12,9 @@ import { checkAccess } from './allow.ts';
 import type { Context } from './context.ts';
 import { documentsByHash, onlyTrusted, readTrustedDocuments } from './documents.ts';
 import { formatError, logMaskedErrors } from './errors.ts';
+import { inTurn } from './inTurn.ts';
 import { costLimit } from './limits.ts';
+import { chargePoints } from './points.ts';
 import { buildSchema } from './schema.ts';
 
 export interface ApiLimits {
@@ -80,9 +82,13 @@ export async function startApolloServer(limits: ApiLimits, options: ApiOptions):
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
-      ...(trusted && options.onlyTrustedDocuments ? [onlyTrusted(trusted)] : []),
-      checkAccess, // before what it would cost is told
-      costLimit(limits.maxQueryCost, { maxDepth: limits.maxQueryDepth, maxAliases: limits.maxQueryAliases }),
+      // What an operation may be, then access, then what it would cost; all before anything is charged.
+      inTurn(
+        ...(trusted && options.onlyTrustedDocuments ? [onlyTrusted(trusted)] : []),
+        checkAccess,
+        costLimit(limits.maxQueryCost, { maxDepth: limits.maxQueryDepth, maxAliases: limits.maxQueryAliases }),
+        chargePoints,
+      ),
       logMaskedErrors,
       wellFormedIsOk,
     ],

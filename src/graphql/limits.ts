@@ -5,6 +5,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { GraphQLError } from 'graphql';
 import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
+import { PalateError } from '../errors.ts';
 import { checkShape, type ShapeLimits, shapeOf } from './shape.ts';
 
 /** Points for a field itself, where it does more than read what is loaded: a pass of the model or a scan of vectors. */
@@ -42,6 +43,16 @@ function estimate({ type, field, args, childComplexity }: ComplexityEstimatorArg
   return (OWN_COST[path] ?? 1) + childCount(path, args) * childComplexity;
 }
 
+/** By the context of the request. */
+const reckoned = new WeakMap<object, number>();
+
+/** Points that a request's operation costs. Throws INTERNAL_SERVER_ERROR before `costLimit` has reckoned them. */
+export function costOf(contextValue: object): number {
+  const cost = reckoned.get(contextValue);
+  if (cost !== undefined) return cost;
+  throw new PalateError('INTERNAL_SERVER_ERROR', 'An operation came to be charged before its cost was known.');
+}
+
 /**
  * Refuses an operation of too large a shape, or one that would cost more than `maxCost` points: QUERY_TOO_COSTLY, with
  * both figures. The shape comes first: it bounds the work of reckoning the cost.
@@ -50,7 +61,7 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ schema, document, request, operation, operationName }) {
+        async didResolveOperation({ schema, document, request, operation, operationName, contextValue }) {
           if (operation) checkShape(shapeOf(document, operation), shape);
           const cost = asUserInput(() =>
             getComplexity({
@@ -61,6 +72,7 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
               estimators: [estimate],
             }),
           );
+          reckoned.set(contextValue, cost);
           if (cost <= maxCost) return;
           throw new GraphQLError(
             `This operation costs ${cost} points and at most ${maxCost} are allowed: ask for smaller pages or fewer fields.`,

@@ -3,11 +3,13 @@
  * plain routes and GraphQL's own for /graphql, both with the request's id. What is no error of ours is logged and masked.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { PointsError } from '../domain/points.ts';
 import { ItemError } from '../domain/userErrors.ts';
 import { type ErrorCode, PalateError } from '../errors.ts';
 
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   BAD_USER_INPUT: 400,
+  QUERY_TOO_COSTLY: 400,
   INVALID: 400,
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
@@ -17,6 +19,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   IN_PROGRESS: 409,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  RATE_LIMITED: 429,
   NOT_READY: 503,
   OVERLOADED: 503,
 };
@@ -75,6 +78,9 @@ function prepare(error: unknown, request: FastifyRequest, reply: FastifyReply): 
     void reply.header('retry-after', RETRY_SECONDS);
   } else if (status >= 500) {
     request.log.error({ err: error }, 'the request failed');
+  }
+  if (error instanceof PointsError && code === 'RATE_LIMITED') {
+    void reply.header('retry-after', error.retryAfterSeconds);
   }
   if (request.server.inFlight.stopping) void reply.header('connection', 'close');
   if (status === 401) void reply.header('www-authenticate', 'Bearer realm="palate"');

@@ -18,6 +18,7 @@ import { RESIZED_MEDIA_TYPE, resizePicture } from '../pictures/resize.ts';
 import { inSession, requireCredential, requireService } from './authentication.ts';
 import { answerPlainError, FieldError } from './errors.ts';
 import { shareRequests } from './inFlight.ts';
+import { chargeUploads, tellPoints } from './points.ts';
 
 /** What a multipart form may say beside the file. */
 const TEXT_FIELDS = ['prompt', 'externalId', 'generator', 'collection', 'owner'] as const;
@@ -39,11 +40,13 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
       answerPlainError(bodyErrors[(error as Partial<FastifyError>).statusCode ?? 0] ?? error, request, reply),
     );
     requireCredential(routes, platform);
+    tellPoints(routes, platform);
     requireService(routes);
     shareRequests(routes);
     routes.addHook('onRequest', async ({ headers }) => {
       if (Number(headers['content-length']) > maxBytes + MAX_FORM_BYTES) throw tooLarge; // before any of it is read
     });
+    chargeUploads(routes, platform);
     routes.removeAllContentTypeParsers(); // JSON and text are no pictures
     await routes.register(multipart, {
       // One field more than there are, so that one too many is told by its name.

@@ -25,6 +25,7 @@ import { answerGraphqlError, answerPlainError } from './errors.ts';
 import { addHealthRoutes, readinessChecks } from './health.ts';
 import { countRequests, InFlight, shareRequests } from './inFlight.ts';
 import { addPictureRoutes } from './pictures.ts';
+import { tellPoints } from './points.ts';
 import { secureAnswers } from './securityHeaders.ts';
 import { boundTime, nodeTimeouts, type Timeouts } from './timeouts.ts';
 
@@ -117,6 +118,7 @@ function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: Ap
     answerGraphqlError((error as Partial<FastifyError>).statusCode === 413 ? tooLarge() : error, request, reply),
   );
   requireCredential(routes, platform);
+  tellPoints(routes, platform);
   shareRequests(routes);
   const answer = fastifyApolloHandler(apollo, {
     context: async (request) => createContext(platform, callerOf(request), request.log),

@@ -10,7 +10,7 @@ import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
 import { decodeModel, type ModelArtifact, parseManifest, towerHash } from '../model/artifact.ts';
 import { itemGraph, itemVectorSize, scoreGraph, stateGraph } from '../model/graphs.ts';
 import { calibrated } from './calibration.ts';
-import { openSession, type Session, type Tensor } from './session.ts';
+import { type ExecutionProvider, openSession, type Session, type Tensor } from './session.ts';
 import { type ItemVector, type Judgement, StateInputs, type UserState } from './userState.ts';
 
 export type { ItemVector, Judgement, UserState } from './userState.ts';
@@ -99,6 +99,9 @@ export class PreferenceModel {
   }
   get textEncoder(): string {
     return this.manifest.encoders.text;
+  }
+  get executionProvider(): ExecutionProvider {
+    return this.#sessions.score.executionProvider;
   }
   get layers(): number {
     return this.manifest.architecture.layers;

@@ -26,7 +26,12 @@ export interface SessionOptions {
   worker?: boolean;
 }
 
+/** What runs a model: the engine's name for it. */
+export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
+const EXECUTION_PROVIDER: ExecutionProvider = 'cpu';
+
 export interface Session {
+  readonly executionProvider: ExecutionProvider;
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /** Runs the model. Throws INTERNAL_SERVER_ERROR, naming the engine's reason, when the feeds do not fit it. */
@@ -42,6 +47,7 @@ export async function openSession(model: Uint8Array | string, options: SessionOp
 
 async function openHere(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
   const settings: ort.InferenceSession.SessionOptions = {
+    executionProviders: [EXECUTION_PROVIDER],
     intraOpNumThreads: options.threads ?? 1,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
@@ -58,6 +64,7 @@ async function openHere(model: Uint8Array | string, options: SessionOptions): Pr
   }
   let closed = false;
   return {
+    executionProvider: EXECUTION_PROVIDER,
     inputNames: engine.inputNames,
     outputNames: engine.outputNames,
     async run(feeds, outputs = engine.outputNames) {
@@ -95,6 +102,8 @@ const reason = (cause: unknown): string => (cause instanceof Error ? cause.messa
 export type WorkerRequest =
   | { id: number; kind: 'open'; model: Uint8Array | string; options: SessionOptions }
   | { id: number; kind: 'run'; feeds: Tensors; outputs: readonly string[] | undefined };
+/** What the thread answers to `open`. */
+export type SessionFacts = Pick<Session, 'executionProvider' | 'inputNames' | 'outputNames'>;
 export type WorkerReply = { id: number; value: unknown } | { id: number; error: string };
 
 async function openInWorker(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
@@ -130,7 +139,7 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
       thread.postMessage({ id, ...call });
     });
 
-  const names = await ask<{ inputNames: string[]; outputNames: string[] }>({
+  const facts = await ask<SessionFacts>({
     kind: 'open',
     model,
     options: { ...options, worker: false },
@@ -139,7 +148,7 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
     throw error;
   });
   return {
-    ...names,
+    ...facts,
     run: (feeds, outputs) => ask<Tensors>({ kind: 'run', feeds, outputs }),
     close: async () => {
       await thread.terminate();

@@ -3,14 +3,15 @@
  * It knows the protocol of session.ts and nothing else.
  */
 import { parentPort } from 'node:worker_threads';
-import { openSession, type Session, type WorkerReply, type WorkerRequest } from './session.ts';
+import { openSession, type Session, type SessionFacts, type WorkerReply, type WorkerRequest } from './session.ts';
 
 let session: Session | undefined;
 
 async function answer(request: WorkerRequest): Promise<unknown> {
   if (request.kind === 'open') {
     session = await openSession(request.model, request.options);
-    return { inputNames: [...session.inputNames], outputNames: [...session.outputNames] };
+    const { executionProvider, inputNames, outputNames } = session;
+    return { executionProvider, inputNames: [...inputNames], outputNames: [...outputNames] } satisfies SessionFacts;
   }
   return session?.run(request.feeds, request.outputs);
 }

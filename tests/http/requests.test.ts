@@ -151,6 +151,7 @@ describe('errors', () => {
           extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'masked-1' },
         },
       ],
+      extensions: { cost: expect.anything() },
     });
     const line = service.logLines().find((text) => text.includes('a resolver failed'));
     expect(line).toContain('masked-1');

@@ -2,6 +2,7 @@
 import { toGlobalId } from '../../domain/ids.ts';
 import { activeModel } from '../../domain/models.ts';
 import { createTenant, pageTenants, tenantCounts, updateTenant, updateTenantSettings } from '../../domain/tenants.ts';
+import { tenantUsage } from '../../domain/usage.ts';
 import { orUserErrors } from '../../domain/userErrors.ts';
 import type { Resolvers } from '../generated/resolvers.ts';
 
@@ -27,6 +28,7 @@ export const tenantResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Tenant'> =
     imageCount: ({ id }, _, { platform }) => tenantCounts.images(platform.database, id),
     feedbackCount: ({ id }, _, { platform }) => tenantCounts.feedback(platform.database, id),
     limits: (tenant) => tenant,
+    usage: (tenant, _, { platform }) => tenantUsage(platform, tenant),
     settings: (tenant) => tenant,
   },
 };
