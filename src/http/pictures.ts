@@ -62,7 +62,8 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
       handler: inSession(async (request, reply) => {
         const { bytes, description } = request.isMultipart() ? await readForm(request) : readRaw(request);
         const { image, created } = await takePicture(platform, bytes, description);
-        return reply.code(created ? 201 : 200).send({ id: toGlobalId('Image', image.id) });
+        void reply.code(created ? 201 : 200);
+        return { id: toGlobalId('Image', image.id) };
       }),
     });
   });
@@ -155,20 +156,20 @@ async function sendPicture(
   reply: FastifyReply,
   { tenantId, imageId, size }: PictureLink,
   secondsLeft: number,
-): Promise<FastifyReply> {
+): Promise<Buffer> {
   const image = await withTenant(tenantId, async () => {
     checkNotSuspended((await readTenant(platform.database))?.suspendedAt ?? null);
     return (await imagesByIds(platform.database, [imageId])).get(imageId);
   });
   if (!image) throw new PalateError('NOT_FOUND', 'This picture has been deleted.');
   const stored = await platform.pictures.get(tenantId, image.sha256);
-  return reply
-    .headers({
-      'content-type': size === null ? PICTURE_FORMATS[image.format as PictureFormat].mediaType : RESIZED_MEDIA_TYPE,
-      'cache-control': `private, max-age=${secondsLeft}, immutable`, // one address is one picture for good
-      'content-security-policy': "default-src 'none'; sandbox", // uploaded by others: shown, never run
-      'cross-origin-resource-policy': 'cross-origin', // the tenant's own pages show it
-      'content-disposition': 'inline',
-    })
-    .send(size === null ? stored : await resizePicture(stored, size));
+  const bytes = size === null ? stored : await resizePicture(stored, size);
+  void reply.headers({
+    'content-type': size === null ? PICTURE_FORMATS[image.format as PictureFormat].mediaType : RESIZED_MEDIA_TYPE,
+    'cache-control': `private, max-age=${secondsLeft}, immutable`, // one address is one picture for good
+    'content-security-policy': "default-src 'none'; sandbox", // uploaded by others: shown, never run
+    'cross-origin-resource-policy': 'cross-origin', // the tenant's own pages show it
+    'content-disposition': 'inline',
+  });
+  return bytes;
 }

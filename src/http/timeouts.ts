@@ -44,7 +44,10 @@ export function nodeTimeouts({ headersMs, requestMs, checkMs, keepAliveMs }: Tim
   };
 }
 
-/** Holds the rest of it on every route that is added from here on. */
+/**
+ * Holds the rest of it on every route that is added from here on. A handler that was late must return its answer, not
+ * send it: what is returned late is dropped, what is sent late is logged, its address with it.
+ */
 export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs }: Timeouts): void {
   server.addHook('onRoute', (route) => {
     const { handler } = route;
@@ -53,11 +56,13 @@ export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs
     };
   });
 
-  server.addHook('onSend', async (_request, { raw }, payload) => {
+  // By callback: with a promise the answer would be sent a turn later, and a handler that returns its reply would wait
+  // for it to be taken, for ever where it stands behind another on a connection that is closed.
+  server.addHook('onSend', (_request, { raw }, payload, done) => {
     const ms = answerMs + (lengthOf(payload) / MIN_BYTES_PER_SECOND) * 1000;
     const impatience = setTimeout(() => raw.destroy(), ms).unref();
     raw.once('close', () => clearTimeout(impatience));
-    return payload;
+    done(null, payload);
   });
 
   // Refused before its body was read: node reads what still comes and forgets it. A client that goes on for long has not

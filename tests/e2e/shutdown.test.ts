@@ -6,6 +6,8 @@ import { json } from 'node:stream/consumers';
 import { makeDataDirectory, type RunningService, startService } from '../../bench/support/service.ts';
 import { picture } from '../http/service.ts';
 
+jest.setTimeout(240_000); // starts of a whole service, on a machine that is busy
+
 let dataDirectory: string;
 const running: RunningService[] = [];
 
