@@ -148,7 +148,7 @@ describe.each([
   it('shows that a field is not for this key', async () => {
     const errors = await connect().errors(COUNT);
     expect(errors).toMatchObject([
-      { code: 'FORBIDDEN', message: expect.stringContaining('Tenant.userCount is for ADMIN') },
+      { code: 'FORBIDDEN', message: expect.stringContaining('Tenant.userCount is for OPERATOR, ADMIN') },
     ]);
     const { viewer } = await connect(tenant.adminKey).query<{ viewer: object }>(COUNT);
     expect(viewer).toMatchObject({ tenant: { userCount: 0 } });
