@@ -2,7 +2,7 @@
 import type { Random } from '../../src/random.ts';
 import { randomDocument } from './fuzzDocuments.ts';
 import { type FuzzTarget, type Generator, graphqlPost, randomBytes, someKey } from './fuzzTarget.ts';
-import { hostileValue, toHostileJson } from './fuzzValues.ts';
+import { forgedId, hostileNumber, hostileText, hostileValue, toHostileJson } from './fuzzValues.ts';
 
 const SMALL = '{"query":"{ viewer { role } }"}';
 
@@ -72,6 +72,9 @@ export const batch: Generator = (random, target) => {
   return graphqlPost(someKey(random, target), `[${Array.from({ length: count }, () => one).join(',')}]`);
 };
 
+const imageRef = (random: Random, target: FuzzTarget): object =>
+  random.uniform() < 0.5 ? { id: random.pick(target.ids) } : { externalId: 'fox' };
+
 /** Valid documents, each with the name of its variable. */
 const DOCUMENTS: readonly [
   document: string,
@@ -79,11 +82,11 @@ const DOCUMENTS: readonly [
   good: (random: Random, target: FuzzTarget) => unknown,
 ][] = [
   ['query ($v: UserRef!) { user(by: $v) { id externalId } }', 'v', (r, t) => ({ externalId: r.pick(t.externalIds) })],
-  ['query ($v: ImageRef!) { image(by: $v) { id url(maxSize: 256) } }', 'v', (r, t) => ({ id: r.pick(t.ids) })],
+  ['query ($v: ImageRef!) { image(by: $v) { id url(maxSize: 256) } }', 'v', imageRef],
   ['query ($v: [ID!]!) { nodes(ids: $v) { id __typename } }', 'v', (_, t) => t.ids.slice(0, 20)],
   ['query ($v: ID!) { node(id: $v) { id } }', 'v', (r, t) => r.pick(t.ids)],
   ['query ($v: Int) { images(first: $v) { nodes { id } } }', 'v', () => 5],
-  ['query ($v: String) { images(after: $v, query: $v, collection: $v) { totalCount } }', 'v', () => null],
+  ['query ($v: String) { images(after: $v, query: $v, collection: $v) { totalCount } }', 'v', () => 'x'],
   [
     'query ($v: String) { users(first: 2, after: $v) { nodes { feedback(after: $v) { totalCount } } } }',
     'v',
@@ -106,7 +109,7 @@ const DOCUMENTS: readonly [
       items: [
         {
           user: { externalId: r.pick(t.externalIds) },
-          image: { id: r.pick(t.ids) },
+          image: imageRef(r, t),
           sentiment: 'LIKE',
           weight: 1,
           comment: 'a',
@@ -121,8 +124,8 @@ const DOCUMENTS: readonly [
     'v',
     (r, t) => ({
       user: { externalId: r.pick(t.externalIds) },
-      chosen: { id: r.pick(t.ids) },
-      others: [{ id: r.pick(t.ids) }],
+      chosen: imageRef(r, t),
+      others: [imageRef(r, t)],
       idempotencyKey: 'a',
     }),
   ],
@@ -154,7 +157,7 @@ const DOCUMENTS: readonly [
 export const hostileVariables: Generator = (random, target) => {
   const [query, name, good] = random.pick(DOCUMENTS);
   const value =
-    random.uniform() < 0.3 ? hostileValue(random, target) : withOneHostile(random, target, good(random, target));
+    random.uniform() < 0.15 ? hostileValue(random, target) : withOneHostile(random, target, good(random, target));
   return graphqlPost(someKey(random, target), toHostileJson({ query, variables: { [name]: value } }));
 };
 
@@ -174,5 +177,13 @@ function withOneHostile(random: Random, target: FuzzTarget, value: unknown): unk
       ]),
     );
   }
+  return sameType(random, target, value);
+}
+
+/** Mostly of the type that was there: what is of another is refused before any code of ours sees it. */
+function sameType(random: Random, target: FuzzTarget, value: unknown): unknown {
+  if (random.uniform() < 0.25) return hostileValue(random, target);
+  if (typeof value === 'number') return hostileNumber(random);
+  if (typeof value === 'string') return random.uniform() < 0.4 ? forgedId(random, target) : hostileText(random);
   return hostileValue(random, target);
 }

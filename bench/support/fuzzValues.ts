@@ -17,6 +17,8 @@ const TEXTS = [
   ...['NaN', 'Infinity', '-Infinity', 'null', 'undefined', 'true', '[object Object]', '__proto__', 'constructor'],
   ...['2026-02-30T00:00:00Z', '+275760-09-13T00:00:00.001Z', '0000-00-00', '2026-01-31T12:00:00+99:99', '1e309'],
 ];
+/** What PostgreSQL keeps in no text: drawn often, for each place that takes a text must refuse it by itself. */
+const UNKEPT = ['\0', 'a\0b', '\ud800', 'a\udfffb'];
 const NUMBERS = [
   ...[0, -1, 1.5, 1e308, -1e308, 5e-324, 2 ** 31, -(2 ** 31) - 1, 2 ** 53, 100_000],
   ...[
@@ -40,8 +42,14 @@ export function hostileText(random: Random): string {
   const draw = random.uniform();
   if (draw < 0.02) return 'x'.repeat(1_000_000);
   if (draw < 0.1) return random.pick(['a', '\0', '💥', '\ud800', '"', '\\']).repeat(random.int(20_000));
-  if (draw < 0.25) return String.fromCharCode(...Array.from({ length: random.int(40) }, () => random.int(0x10000)));
+  if (draw < 0.3) return random.pick(UNKEPT);
+  if (draw < 0.4) return String.fromCharCode(...Array.from({ length: random.int(40) }, () => random.int(0x10000)));
   return random.pick(TEXTS);
+}
+
+/** A number no argument takes, or a literal that JSON reads as one. */
+export function hostileNumber(random: Random): unknown {
+  return random.pick(NUMBERS);
 }
 
 /** An id that names nothing, another's, or something in the wrong spelling. */
@@ -65,7 +73,7 @@ export function forgedId(random: Random, { ids }: FuzzTarget): string {
 export function hostileValue(random: Random, target: FuzzTarget, depth = 0): unknown {
   const draw = random.uniform();
   if (draw < 0.3) return hostileText(random);
-  if (draw < 0.5) return random.pick(NUMBERS);
+  if (draw < 0.5) return hostileNumber(random);
   if (draw < 0.6) return forgedId(random, target);
   if (draw < 0.7) return random.pick([null, true, false, [], {}, [[]], [null]]);
   if (draw < 0.73) return nested(random.pick([10, 100, 2_000]), random.pick(['array', 'object']));
