@@ -89,10 +89,11 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
     );
   }, LOOK_MS);
   const stop = new AbortController();
+  service.process.once('exit', () => stop.abort());
   const beside = askHonestly(honest, stop.signal);
   const begun = performance.now();
   const report = await runFuzz({
-    ...{ ...attack, requests: Number(values.requests) },
+    ...{ ...attack, requests: Number(values.requests), stop: stop.signal },
     told: (sent) => {
       if (sent % TOLD_EVERY === 0) console.log(`${sent} sent, ${figure((performance.now() - begun) / 1000)} s`);
     },
@@ -101,10 +102,10 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
   stop.abort();
   const times = await beside;
   clearInterval(looking);
-  // The client goes on for a moment, as a service in use does: nothing is collected where nothing is asked.
-  await askHonestly(honest, AbortSignal.timeout(SETTLE_MS));
   const { exitCode, signalCode } = service.process;
   const crashed = exitCode !== null || signalCode !== null;
+  // The client goes on for a moment, as a service in use does: nothing is collected where nothing is asked.
+  if (!crashed) await askHonestly(honest, AbortSignal.timeout(SETTLE_MS));
   const after = crashed ? Number.NaN : await residentBytes(pid);
   tell(report, alone, times, { before, peak, after }, seconds, crashed);
 }

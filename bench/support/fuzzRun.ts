@@ -31,17 +31,19 @@ export interface FuzzOptions {
   /** Mean of the pause between two requests of a connection, milliseconds; drawn as people's pauses are. */
   readonly pauseMs: number;
   readonly told?: (sent: number) => void;
+  /** Ends the run where it is: nothing is left to attack. */
+  readonly stop?: AbortSignal;
 }
 
 export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
-  const { url, target, seed, requests, connections, pauseMs, told } = options;
+  const { url, target, seed, requests, connections, pauseMs, told, stop } = options;
   const outcomes = new Map<string, Map<string, number>>();
   const faults: Fault[] = [];
   let next = 0;
   const attack = async (connection: number): Promise<void> => {
     const client = new FuzzClient(url);
     const pauses = new Random(`fuzz/${seed}/pauses ${connection}`);
-    for (let number = next++; number < requests; number = next++) {
+    for (let number = next++; number < requests && !stop?.aborted; number = next++) {
       const { kind, request } = drawRequest(seed, number, target);
       const answer = await client.send(request);
       const counts = outcomes.get(kind) ?? new Map<string, number>();
