@@ -8,6 +8,7 @@ const MAPPED = [
   'Comparison',
   'Model',
   'Tenant',
+  'TenantSettings',
   'Viewer',
   'ApiKey',
   'AuditEvent',

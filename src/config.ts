@@ -57,6 +57,19 @@ function isOrigin({ protocol, origin }: URL, text: string): boolean {
   return /^https?:$/.test(protocol) && origin === text;
 }
 
+/** Hosts, comma between, in the spelling that they have in an address: lower case, IPv6 shortened and without brackets. */
+const hosts = z
+  .string()
+  .transform((text) => text.split(',').map((host) => toUrl(host.trim())))
+  .refine((urls) => urls.every((url) => url !== null && url.hostname !== ''))
+  .transform((urls) => urls.flatMap((url) => url?.hostname.replace(/^\[|\]$/g, '') ?? []));
+
+function toUrl(host: string): URL | null {
+  if (!/^[A-Za-z0-9.:_-]+$/.test(host)) return null;
+  const address = host.includes(':') ? `https://[${host}]` : `https://${host}`;
+  return URL.canParse(address) ? new URL(address) : null;
+}
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** The table. Its keys are the fields of {@link Config}. */
@@ -114,7 +127,7 @@ export const SETTINGS = {
   }),
   signingKey: setting<string | null>({
     variable: 'PALATE_SIGNING_KEY',
-    doc: 'Signs picture addresses; the same on every replica. Unset, a random one is made and kept in PALATE_DATA_DIR.',
+    doc: "Signs picture addresses and encrypts tenants' token secrets; the same on every replica. Unset, a random one is made and kept in PALATE_DATA_DIR.",
     allowed: 'at least 32 characters',
     default: null,
     secret: true,
@@ -219,6 +232,21 @@ export const SETTINGS = {
     unit: 'seconds',
     default: 30,
     parse: wholeNumber(1, 3600),
+  }),
+  personPointsPerMinute: setting<number>({
+    variable: 'PALATE_PERSON_POINTS_PER_MINUTE',
+    doc: "Cost points a minute of each person who asks with a token of their own; they count among the tenant's too.",
+    allowed: range(1, 2_147_483_647),
+    unit: 'points',
+    default: 30_000,
+    parse: wholeNumber(1, 2_147_483_647),
+  }),
+  internalKeySetHosts: setting<readonly string[] | null>({
+    variable: 'PALATE_INTERNAL_KEY_SET_HOSTS',
+    doc: 'Hosts within your network that key sets of identity providers may be fetched from. Unset, public addresses alone.',
+    allowed: 'a list of host names or IP addresses, comma between, without port',
+    default: null,
+    parse: hosts,
   }),
   userStateCacheBytes: setting<number>({
     variable: 'PALATE_USER_STATE_CACHE_BYTES',

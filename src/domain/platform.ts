@@ -7,10 +7,12 @@ import type { PictureLimits } from '../pictures/check.ts';
 import type { PictureStore } from '../pictures/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
+import type { KeySets } from './keySets.ts';
 import type { Networks } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
+import type { SecretBox } from './secretBox.ts';
 import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
 import { UserStates } from './userStates.ts';
@@ -25,6 +27,12 @@ export interface PlatformParts {
   /** What a new tenant starts with. */
   readonly baseModel: BaseModel;
   readonly links: PictureLinks;
+  /** What tenants' own secrets are encrypted with. */
+  readonly secrets: SecretBox;
+  /** The public keys that people's tokens are verified by. */
+  readonly keySets: KeySets;
+  /** Cost points a minute of each person who asks for themself. */
+  readonly personPointsPerMinute: number;
   /** The clock: what tests set. */
   readonly now: () => Date;
 }

@@ -10,6 +10,7 @@ import type { Caller } from './credentials.ts';
 import { idOf, newId, toGlobalId } from './ids.ts';
 import { countImages } from './images.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
+import { type TokenSettingsChange, type TokenSettingsKeeping, toTokenSettings } from './tokenSettings.ts';
 import { checkText, ItemError } from './userErrors.ts';
 import { countUsers } from './users.ts';
 
@@ -139,22 +140,26 @@ function tenantIdOf(globalId: string): string {
 
 const noTenant = () => new ItemError(['id'], 'NOT_FOUND', 'There is no tenant with this id.');
 
-export interface TenantSettingsChange {
+export interface TenantSettingsChange extends TokenSettingsChange {
   readonly anonymousSimilarity?: boolean | null | undefined;
 }
 
-/** Changes the settings of the session's tenant that are given, and leaves the rest. */
+/**
+ * Changes the settings of the session's tenant that are given, and leaves the rest.
+ * Throws an ItemError, INVALID or TOO_LARGE, for what people's tokens cannot be verified by.
+ */
 export async function updateTenantSettings(
-  { database, now }: TenantPlatform,
+  { database, now, ...keeping }: TenantPlatform & TokenSettingsKeeping,
   caller: Caller,
-  { anonymousSimilarity }: TenantSettingsChange,
+  { anonymousSimilarity, ...tokens }: TenantSettingsChange,
 ): Promise<Tenant> {
   const id = currentTenant();
+  const data = {
+    ...(typeof anonymousSimilarity === 'boolean' ? { anonymousSimilarity } : {}),
+    ...toTokenSettings(keeping, id, tokens),
+  };
   return database.$transaction(async (transaction) => {
-    const tenant = await transaction.tenant.update({
-      where: { id },
-      data: typeof anonymousSimilarity === 'boolean' ? { anonymousSimilarity } : {},
-    });
+    const tenant = await transaction.tenant.update({ where: { id }, data });
     await recordEvent(transaction, caller, now(), actionOn('updateTenantSettings', id));
     return tenant;
   });

@@ -18,6 +18,7 @@ export type FeedbackSource = Feedback;
 export type ComparisonSource = Comparison;
 export type ModelSource = Model;
 export type TenantSource = Tenant;
+export type TenantSettingsSource = Tenant;
 export type ViewerSource = Credential;
 export type ApiKeySource = ApiKey;
 export type AuditEventSource = AuditEvent;

@@ -1,10 +1,11 @@
 /**
- * Who a request is made by: the API key of `Authorization: Bearer …`. What needs a credential is answered within the
- * session that it is good for and nowhere else. The key itself is read here, handed on to nobody and never logged.
+ * Who a request is made by: the API key, or the person's token, of `Authorization: Bearer …`. What needs a credential
+ * is answered within the session that it is good for and nowhere else. What was sent is read here and never logged.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { verifyApiKey } from '../domain/apiKeys.ts';
+import { looksLikeApiKey, verifyApiKey } from '../domain/apiKeys.ts';
 import { type Caller, type Credential, type Role, runAs } from '../domain/credentials.ts';
+import { verifyPersonToken } from '../domain/personTokens.ts';
 import type { Platform } from '../domain/platform.ts';
 import { PalateError } from '../errors.ts';
 
@@ -16,24 +17,32 @@ declare module 'fastify' {
 }
 
 /**
- * The API key of a request. Throws UNAUTHENTICATED, with what to send, where there is none.
+ * The API key or the token of a request. Throws UNAUTHENTICATED, with what to send, where there is none.
  */
-function keyOf({ headers: { authorization } }: FastifyRequest): string {
+function bearerOf({ headers: { authorization } }: FastifyRequest): string {
   if (authorization === undefined) {
-    throw new PalateError('UNAUTHENTICATED', 'This needs an API key: send the header "Authorization: Bearer plt_…".');
+    const message = `This needs a credential: send the header "Authorization: Bearer …" with an API key or a person's token.`;
+    throw new PalateError('UNAUTHENTICATED', message);
   }
-  const [scheme, key, ...rest] = authorization.split(' ');
-  if (scheme?.toLowerCase() !== 'bearer' || !key || rest.length > 0) {
-    throw new PalateError('UNAUTHENTICATED', 'The Authorization header must read "Bearer plt_…", one space between.');
+  const [scheme, bearer, ...rest] = authorization.split(' ');
+  if (scheme?.toLowerCase() !== 'bearer' || !bearer || rest.length > 0) {
+    const message = `The Authorization header must read "Bearer", one space, and an API key or a person's token.`;
+    throw new PalateError('UNAUTHENTICATED', message);
   }
-  return key;
+  return bearer;
+}
+
+/** Whose it is. Throws UNAUTHENTICATED for what is no good credential, FORBIDDEN for one of a suspended tenant. */
+function verify(platform: Platform, bearer: string): Promise<Credential> {
+  if (looksLikeApiKey(bearer)) return verifyApiKey(platform.database, bearer, platform.now());
+  return verifyPersonToken(platform, bearer, platform.now());
 }
 
 /** Guards every route of this scope: a request without a good credential is refused before its body is read. */
 export function requireCredential(routes: FastifyInstance, platform: Platform): void {
   routes.decorateRequest('credential', null);
   routes.addHook('onRequest', async (request, reply) => {
-    const credential = await verifyApiKey(platform.database, keyOf(request), platform.now());
+    const credential = await verify(platform, bearerOf(request));
     request.credential = credential;
     request.log = reply.log = request.log.child({ tenant: credential.tenant.id, actor: credential.id });
   });

@@ -15,6 +15,7 @@ import { PictureStore } from '../../src/pictures/store.ts';
 import { Random } from '../../src/random.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { untrainedModel } from '../support/model.ts';
+import { tokenParts } from '../support/tokens.ts';
 
 /** Above the 2,000 that the model scores for one list. */
 const IMAGES = 2_400;
@@ -43,6 +44,7 @@ beforeAll(async () => {
       pictures: await PictureStore.open(directory),
       pictureLimits: { maxBytes: 1, maxPixels: 1 },
       links: new PictureLinks('a key for tests, of 32 characters', () => ''),
+      ...tokenParts(test.now),
     },
     { userStates: 10_000_000, vectorIndexes: 10_000_000 },
   );

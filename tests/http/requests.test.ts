@@ -18,11 +18,20 @@ const post = (path: string, headers: Record<string, string>, body = '{"query":"{
 
 describe('a key', () => {
   const wrongKeys: [string, Record<string, string>, string][] = [
-    ['no header', {}, 'This needs an API key: send the header "Authorization: Bearer plt_…".'],
+    [
+      'no header',
+      {},
+      `This needs a credential: send the header "Authorization: Bearer …" with an API key or a person's token.`,
+    ],
     [
       'another scheme',
       { authorization: 'Basic YTpi' },
-      'The Authorization header must read "Bearer plt_…", one space between.',
+      `The Authorization header must read "Bearer", one space, and an API key or a person's token.`,
+    ],
+    [
+      'neither a key nor a token',
+      { authorization: 'Bearer hunter2' },
+      'This is no API key (plt_<tenant>_<secret>) and no JWT (header.payload.signature). Copy it whole.',
     ],
     [
       'a malformed key',

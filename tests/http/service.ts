@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import type { JWTPayload } from 'jose';
 import pg from 'pg';
 import { pino } from 'pino';
 import sharp from 'sharp';
@@ -27,6 +28,7 @@ import { PictureStore } from '../../src/pictures/store.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { untrainedModel } from '../support/model.ts';
+import { newIssuer, signWithSecret, type TokenIssuer, tokenParts } from '../support/tokens.ts';
 
 export interface GraphqlAnswer {
   status: number;
@@ -50,6 +52,8 @@ export interface TestTenant {
   /** Creates people and answers their global ids. */
   people(...externalIds: string[]): Promise<string[]>;
   judge(user: string, sentiment: 'LIKE' | 'DISLIKE' | 'SKIP', ...images: string[]): Promise<void>;
+  /** A token of this person's for an hour, with other claims if given: what `ask` takes as a key. */
+  personKey(externalId: string, claims?: JWTPayload): Promise<string>;
 }
 
 export interface TestService {
@@ -102,6 +106,8 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   };
 
   let url = '';
+  const logLines: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const platform = createPlatform(
     {
       database: test.database,
@@ -112,11 +118,10 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
       baseModel: model,
       links: new PictureLinks('a key for tests, of 32 characters', () => url),
       now: test.now,
+      ...tokenParts(test.now, log),
     },
     { userStates: 50_000_000, vectorIndexes: 50_000_000 },
   );
-  const logLines: string[] = [];
-  const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const server = await createServer(platform, { ...serverOptions(readConfig({}), log), ...overrides });
   url = await server.listen({ host: '127.0.0.1', port: 0 });
 
@@ -141,6 +146,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
     logLines: () => logLines,
     async tenant() {
       const made = await newTenant(test.database, model);
+      let shared: Promise<TokenIssuer> | null = null;
       const self: TestTenant = {
         ...made,
         ask: (query, variables = {}, key = made.serviceKey) => ask(query, variables, key),
@@ -174,6 +180,10 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
           );
           expect(data.submitFeedback.userErrors).toEqual([]);
         },
+        async personKey(externalId, claims) {
+          shared ??= shareSecret(self);
+          return signWithSecret(await shared, { sub: externalId, ...claims }, test.now());
+        },
       };
       return self;
     },
@@ -184,6 +194,18 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Lets a tenant take tokens that are signed with a secret, as its ADMIN does. */
+async function shareSecret({ id, ask, adminKey }: TestTenant): Promise<TokenIssuer> {
+  const made = newIssuer(id);
+  const { data } = await ask(
+    'mutation ($input: UpdateTenantSettingsInput!) { updateTenantSettings(input: $input) { userErrors { message } } }',
+    { input: { tokenIssuer: made.issuer, tokenSecret: made.secret } },
+    adminKey,
+  );
+  expect(data.updateTenantSettings.userErrors).toEqual([]);
+  return made;
 }
 
 /** A well-formed id of this type that names nothing. */

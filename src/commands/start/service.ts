@@ -8,9 +8,11 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config.ts';
 import { openDatabase, prepareDatabase } from '../../database/client.ts';
 import { startEmbeddedServer } from '../../database/embeddedServer.ts';
+import { KeySets } from '../../domain/keySets.ts';
 import { Networks } from '../../domain/models.ts';
 import { PictureLinks } from '../../domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../domain/platform.ts';
+import { SecretBox } from '../../domain/secretBox.ts';
 import { PalateError } from '../../errors.ts';
 import { createServer, stopServer } from '../../http/server.ts';
 import { readSigningKey } from '../../http/signingKey.ts';
@@ -76,6 +78,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   closers.push({ what: 'the queue', close: () => queue.stop(config.shutdownSeconds) });
 
   let url = '';
+  const now = () => new Date();
   const signingKey = config.signingKey ?? (await readSigningKey(config.dataDirectory));
   const platform = createPlatform(
     {
@@ -86,7 +89,10 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
       networks: new Networks([baseModel]),
       baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? url),
-      now: () => new Date(),
+      secrets: new SecretBox(signingKey),
+      keySets: new KeySets({ internalHosts: config.internalKeySetHosts ?? [], now, log }),
+      personPointsPerMinute: config.personPointsPerMinute,
+      now,
     },
     { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
   );

@@ -2,11 +2,12 @@
 import { toGlobalId } from '../../domain/ids.ts';
 import { activeModel } from '../../domain/models.ts';
 import { createTenant, pageTenants, tenantCounts, updateTenant, updateTenantSettings } from '../../domain/tenants.ts';
+import { tokenAudience } from '../../domain/tokenClaims.ts';
 import { tenantUsage } from '../../domain/usage.ts';
 import { orUserErrors } from '../../domain/userErrors.ts';
 import type { Resolvers } from '../generated/resolvers.ts';
 
-export const tenantResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Tenant'> = {
+export const tenantResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Tenant' | 'TenantSettings'> = {
   Query: {
     tenants: (_, page, { platform }) => pageTenants(platform.database, page),
   },
@@ -30,5 +31,9 @@ export const tenantResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Tenant'> =
     limits: (tenant) => tenant,
     usage: (tenant, _, { platform }) => tenantUsage(platform, tenant),
     settings: (tenant) => tenant,
+  },
+  TenantSettings: {
+    tokenSecretSet: ({ tokenSecret }) => tokenSecret !== null,
+    tokenAudience: ({ id }) => tokenAudience(id),
   },
 };
