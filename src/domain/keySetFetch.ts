@@ -105,7 +105,7 @@ async function fetchText(url: URL, { internalHosts, ca, lookUp, timeoutMs = TIME
     });
   } catch (cause) {
     if (cause instanceof KeySetError) throw cause;
-    if (signal.aborted) throw new KeySetError(`it did not answer within ${timeoutMs / 1000} seconds`, { cause });
+    if (signal.aborted) throw new KeySetError(`it did not answer within ${timeoutMs / 1000} s`, { cause });
     // In the same words for a name that is not known, is private, or refuses: they would map the network inside.
     throw new KeySetError('it could not be reached over https at a public address', { cause });
   }

@@ -22,13 +22,15 @@ export function newIssuer(tenantId: string): TokenIssuer {
   return { issuer, audience: `palate:${tenantId}`, secret: randomBytes(48).toString('base64url') };
 }
 
+type Claims = Readonly<Record<string, unknown>>;
+
 /** The claims of a token for an hour; of those given, undefined ones are left out. */
-export function claimsOf({ issuer, audience }: Omit<TokenIssuer, 'secret'>, claims: JWTPayload, now: Date): JWTPayload {
+export function claimsOf({ issuer, audience }: TokenIssuer, claims: Claims, now: Date): JWTPayload {
   const seconds = now.getTime() / 1000;
   return { iss: issuer, aud: audience, iat: seconds, exp: seconds + 3600, ...claims };
 }
 
-export function signWithSecret(issuer: TokenIssuer, claims: JWTPayload, now: Date): Promise<string> {
+export function signWithSecret(issuer: TokenIssuer, claims: Claims, now: Date): Promise<string> {
   return new SignJWT(claimsOf(issuer, claims, now))
     .setProtectedHeader({ alg: 'HS256' })
     .sign(new TextEncoder().encode(issuer.secret));
