@@ -54,6 +54,17 @@ it.each([
   expect(() => readConfig({ [variable]: value })).toThrow(message);
 });
 
+it('reads hosts in the spelling that they have in an address', () => {
+  const hosts = (text: string) => readConfig({ PALATE_INTERNAL_KEY_SET_HOSTS: text }).internalKeySetHosts;
+  expect(hosts('')).toBeNull();
+  expect(hosts('ID.corp.example, 10.0.0.7,FD00:0::1')).toEqual(['id.corp.example', '10.0.0.7', 'fd00::1']);
+  for (const text of ['https://id.corp.example', 'id.corp.example:8443', 'a b', 'a,', 'a/b', 'a@b']) {
+    expect(() => hosts(text)).toThrow(
+      `PALATE_INTERNAL_KEY_SET_HOSTS: "${text}" is not a list of host names or IP addresses, comma between, without port.`,
+    );
+  }
+});
+
 it('never shows a secret', () => {
   expect(() => readConfig({ DATABASE_URL: 'mysql://palate:hunter2@db' })).toThrow(
     /^DATABASE_URL: The value is not a postgres:\/\/ or postgresql:\/\/ address\.$/,
