@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { PalateError } from '../errors.ts';
-import { type Prisma, PrismaClient } from './generated/client.ts';
+import { Prisma, PrismaClient } from './generated/client.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import { prepareServiceRole, serviceUrl } from './serviceRole.ts';
 import {
@@ -38,17 +38,18 @@ const CONNECTION_WAIT_MS = 10_000;
  * Connects as the service's role; `$disconnect` closes every connection.
  * @param url what `prepareDatabase` returned
  * @param connections the most connections held at once
+ * @param waitMs how long a query waits for one of them
  */
-export function openDatabase(url: string, connections = 10): Database {
+export function openDatabase(url: string, connections = 10, waitMs = CONNECTION_WAIT_MS): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,
-    connectionTimeoutMillis: CONNECTION_WAIT_MS,
+    connectionTimeoutMillis: waitMs,
     application_name: 'palate',
   });
   const client = new PrismaClient({
     adapter: tenantAdapter(pool),
-    transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: CONNECTION_WAIT_MS },
+    transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: waitMs },
   });
   return client.$extends({
     query: { $allModels: { findUnique: refuseFindUnique, findUniqueOrThrow: refuseFindUnique } },
@@ -62,6 +63,18 @@ async function refuseFindUnique(): Promise<never> {
     'findUnique is joined with that of other tenants and would look among the rows of one: use findFirst.',
   );
 }
+
+/** What a request is told whose transaction waited for a connection in vain; any other error as it is. */
+export function asOverloaded(error: unknown): unknown {
+  const busy = error instanceof Prisma.PrismaClientKnownRequestError && error.code === BUSY_CODE;
+  if (!busy || !error.message.includes(BUSY_WORDS)) return error;
+  const message = 'Every connection to the database is in use: send this again in a second.';
+  return new PalateError('OVERLOADED', message, { cause: error });
+}
+
+/** Prisma has one code for all that befalls a transaction (P2028), and tells them apart by words. */
+const BUSY_CODE = 'P2028';
+const BUSY_WORDS = 'Unable to start a transaction in the given time';
 
 /** Resolves where the database answers queries. */
 export async function ping(database: Database): Promise<void> {

@@ -5,6 +5,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { asOverloaded } from '../database/client.ts';
 import { PalateError } from '../errors.ts';
 import type { Context } from './context.ts';
 import { currentRequestId } from './requestId.ts';
@@ -14,9 +15,12 @@ const MASKED = 'The service failed to answer this; its log tells why, under the 
 /** As Apollo leaves them out of what is wrong with a document; of variables it does not. */
 const SUGGESTION = / ?Did you mean .+\?$/;
 
+/** What a resolver threw, in our words where it is one of the database's that are told. */
+const causeOf = (error: unknown): unknown => asOverloaded(unwrapResolverError(error));
+
 /** True for an error whose words are meant for the caller. */
 function isTold(error: unknown): boolean {
-  const cause = unwrapResolverError(error);
+  const cause = causeOf(error);
   if (cause instanceof PalateError) return cause.code !== 'INTERNAL_SERVER_ERROR';
   if (!(cause instanceof GraphQLError)) return false;
   const { code } = cause.extensions;
@@ -49,7 +53,7 @@ export function formatError(
     extensions: { ...told, ...(requestId === undefined ? {} : { requestId }) },
   });
   if (!isTold(error)) return tell(MASKED, { code: 'INTERNAL_SERVER_ERROR' });
-  const cause = unwrapResolverError(error);
+  const cause = causeOf(error);
   if (cause instanceof PalateError) return tell(cause.message, { code: cause.code });
   const { stacktrace: _, ...told } = extensions ?? {};
   const uncoded = cause instanceof GraphQLError && cause.extensions['code'] === undefined;

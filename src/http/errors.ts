@@ -3,6 +3,7 @@
  * plain routes and GraphQL's own for /graphql, both with the request's id. What is no error of ours is logged and masked.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { asOverloaded } from '../database/client.ts';
 import { PointsError } from '../domain/points.ts';
 import { ItemError } from '../domain/userErrors.ts';
 import { type ErrorCode, PalateError } from '../errors.ts';
@@ -69,7 +70,8 @@ function answerTo(error: unknown): Answer {
   };
 }
 
-function prepare(error: unknown, request: FastifyRequest, reply: FastifyReply): Answer {
+function prepare(raised: unknown, request: FastifyRequest, reply: FastifyReply): Answer {
+  const error = asOverloaded(raised);
   const answer = answerTo(error);
   const { code, status } = answer;
   if (code === 'OVERLOADED' || code === 'NOT_READY') {
