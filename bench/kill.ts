@@ -1,7 +1,7 @@
 /**
  * Is what was acknowledged kept? Starts the service with an embedded database in a folder of its own, lets four writers
  * send feedback and comparisons, part of them with idempotency keys, and kills the service (SIGKILL) after a random
- * while, every other time its database's processes as well; starts it again and looks; and so on.
+ * number of acknowledgements, every other time its database's processes as well; starts it again and looks; and so on.
  *
  *     npm run bench:kill -- --kills 50 --seed 1
  *

@@ -19,8 +19,11 @@ import { Draughtsman, Refused, type Submission, send } from './submissions.ts';
 const WRITERS = 4;
 const PEOPLE = 6;
 const PICTURES = 12;
-/** How long the writers write before a kill: some requests, or hundreds. */
-const WRITE_MS = { least: 100, most: 1_500 };
+/** How many acknowledgements a kill waits for, at most; the moment after the last is drawn too. */
+const MOST_ACKNOWLEDGED = 60;
+const MOMENT_MS = 50;
+/** A slow machine acknowledges fewer. */
+const WRITE_MS = 10_000;
 /** Between the death of the one and of the other, where both die. */
 const APART_MS = 30;
 /** Acknowledged keys sent again after each kill; at the end, all of them. */
@@ -124,12 +127,15 @@ async function writeUntilKilled(
 ): Promise<string[]> {
   const faults: string[] = [];
   let dying = false;
+  let left = 1 + random.int(MOST_ACKNOWLEDGED);
+  const enough = new AbortController();
   const write = async (writer: Random): Promise<void> => {
     for (;;) {
       const submission = draughtsman.draw(writer);
       ledger.note(submission);
       try {
         ledger.acknowledge(submission, await send(service, submission));
+        if (--left === 0) enough.abort();
       } catch (error) {
         if (!dying) faults.push(`refused before any kill: ${(error as Error).message}`);
         return;
@@ -138,7 +144,8 @@ async function writeUntilKilled(
   };
   const database = withDatabase ? await databaseProcesses(dataDirectory) : () => Promise.resolve([]);
   const writers = Array.from({ length: WRITERS }, (_, writer) => write(random.split(`writer ${writer}`)));
-  await delay(random.between(WRITE_MS.least, WRITE_MS.most));
+  await delay(WRITE_MS, undefined, { signal: enough.signal }).catch(() => {}); // enough of them, in time
+  await delay(random.between(0, MOMENT_MS));
   const servicePid = service.process.pid!;
   const databasePids = await database();
   const order = random.shuffle([[servicePid], databasePids]);

@@ -9,7 +9,7 @@ it('keeps every acknowledged judgement and comparison once, and answers its keys
   expect(faults).toEqual([]);
   expect(kills.map(({ withDatabase }) => withDatabase).sort()).toEqual([false, true]);
   for (const count of [judgements, comparisons, replays]) expect(count).toBeGreaterThan(0);
-}, 120_000);
+}, 240_000);
 
 describe('the ledger that the kills are held against', () => {
   const place = { userId: 'ada', imageId: 'fox' };
