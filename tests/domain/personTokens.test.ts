@@ -13,6 +13,8 @@ type Tenant = Awaited<ReturnType<typeof newTenant>>;
 let test: TestDatabase;
 let platform: Parameters<typeof verifyPersonToken>[0];
 let provider: Provider;
+/** Every provider that was started: one that stays open keeps the tests from ending. */
+const providers: Provider[] = [];
 let rsa: ProviderKey;
 /** Its tokens are signed with the provider's keys, or with a secret. */
 let tenant: Tenant;
@@ -22,16 +24,22 @@ beforeAll(async () => {
   test = await testDatabase();
   platform = { ...test, ...tokenParts(test.now) };
   rsa = await newKey('RS256', 'rsa');
-  provider = await startProvider(rsa);
+  provider = await openProvider(rsa);
   ({ tenant, issuer } = await tenantWithTokens());
 });
 beforeEach(() => {
   test.time = new Date('2026-01-01T12:00:00.000Z');
 });
 afterAll(async () => {
-  await provider.close();
+  await Promise.all(providers.map((each) => each.close()));
   await test.close();
 });
+
+async function openProvider(...keys: ProviderKey[]): Promise<Provider> {
+  const started = await startProvider(...keys);
+  providers.push(started);
+  return started;
+}
 
 /** A tenant that takes tokens by key set and by secret, or by what is given of the two. */
 async function tenantWithTokens(only: 'keySet' | 'secret' | 'both' = 'both') {
@@ -84,13 +92,12 @@ describe('a token', () => {
     'may be signed by %s',
     async (algorithm) => {
       const key = await newKey(algorithm, algorithm);
-      const own = await startProvider(key);
+      const own = await openProvider(key);
       const { tenant: other, issuer: from } = await tenantWithTokens();
       await other.run(() =>
         test.database.tenant.update({ where: { id: other.id }, data: { tokenKeySetUrl: own.url } }),
       );
       expect(await verify(await key.sign(claims({}, from)))).toMatchObject({ role: 'USER', tenant: { id: other.id } });
-      await own.close();
     },
   );
 
@@ -322,8 +329,8 @@ describe('a token that is refused', () => {
 });
 
 describe('a key set', () => {
-  const lifting = async (...keys: ProviderKey[]) => {
-    const own = await startProvider(...keys);
+  const tenantOfProvider = async (...keys: ProviderKey[]) => {
+    const own = await openProvider(...keys);
     const made = await tenantWithTokens('keySet');
     await made.tenant.run(() =>
       test.database.tenant.update({ where: { id: made.tenant.id }, data: { tokenKeySetUrl: own.url } }),
@@ -333,7 +340,7 @@ describe('a key set', () => {
 
   it('is read anew for a key that it lacks: a rotation is felt within 30 seconds', async () => {
     const [old, next] = [await newKey('ES256', 'old'), await newKey('ES256', 'next')];
-    const { own, from } = await lifting(old);
+    const { own, from } = await tenantOfProvider(old);
     await verify(await old.sign(claims({}, from)));
     own.keys = [old, next];
     const token = await next.sign(claims({}, from));
@@ -342,22 +349,20 @@ describe('a key set', () => {
     test.time = new Date(test.time.getTime() + 30_000);
     expect(await verify(token)).toMatchObject({ role: 'USER' });
     expect(await verify(await old.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
-    await own.close();
   });
 
   it('whose one key has no name may change it just so', async () => {
     const [old, next] = [await newKey('ES256'), await newKey('ES256')];
-    const { own, from } = await lifting(old);
+    const { own, from } = await tenantOfProvider(old);
     await verify(await old.sign(claims({}, from)));
     own.keys = [next];
     test.time = new Date(test.time.getTime() + 30_000);
     expect(await verify(await next.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
-    await own.close();
   });
 
   it('is asked for once by 200 tokens of keys that never were', async () => {
     const [known, forged] = [await newKey('ES256', 'known'), await newKey('ES256', 'forged')];
-    const { own, from } = await lifting(known);
+    const { own, from } = await tenantOfProvider(known);
     await verify(await known.sign(claims({}, from)));
     test.time = new Date(test.time.getTime() + 30_000);
     const [header, payload, signature] = (await forged.sign(claims({}, from))).split('.');
@@ -369,31 +374,28 @@ describe('a key set', () => {
     expect(new Set(await Promise.all(flood))).toEqual(new Set(['UNAUTHENTICATED']));
     expect(own.asked).toHaveLength(2);
     expect(await verify(await known.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
-    await own.close();
   });
 
   it('of several keys needs a token that names one', async () => {
     const [one, two] = [await newKey('ES256'), await newKey('ES256')];
-    const { own, from } = await lifting(one, two);
+    const { from } = await tenantOfProvider(one, two);
     await expect(verify(await one.sign(claims({}, from)))).rejects.toMatchObject(
       refused("The tenant's key set has several keys for this token: its header must name one (kid)."),
     );
-    await own.close();
   });
 
   it('with a key that is too weak or damaged lets nobody in, and is no fault of the service', async () => {
     const key = await newKey('RS256', 'weak');
-    const { own, from } = await lifting(key);
+    const { own, from } = await tenantOfProvider(key);
     own.answer = (_, response) =>
       response.end(JSON.stringify({ keys: [{ kty: 'RSA', kid: 'weak', n: 'AQAB', e: 'AQAB' }] }));
     await expect(verify(await key.sign(claims({}, from)))).rejects.toMatchObject(
       refused('The key that this token is signed with cannot be used for RS256.'),
     );
-    await own.close();
   });
 
   it('that cannot be had is told as such', async () => {
-    const { own, from } = await lifting(rsa);
+    const { own, from } = await tenantOfProvider(rsa);
     await own.close();
     await expect(verify(await rsa.sign(claims({}, from)))).rejects.toMatchObject(
       refused(

@@ -26,6 +26,7 @@ export interface Provider {
   /** What it answers with: the key set of `keys`, unless a test says otherwise. */
   answer: Answer;
   keys: ProviderKey[];
+  /** Once more does nothing. */
   close(): Promise<void>;
 }
 
@@ -55,6 +56,7 @@ export async function startProvider(...keys: ProviderKey[]): Promise<Provider> {
     answer: (_, response) => response.end(JSON.stringify({ keys: self.keys.map(({ publicKey }) => publicKey) })),
     keys,
     async close() {
+      if (!server.listening) return;
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
