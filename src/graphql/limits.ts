@@ -16,7 +16,16 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'User.similarUsers': 20,
   'Image.similarImages': 20,
   'ScoreExplanation.influences': 20, // the score again with each judgement left out
+  // Rows counted one by one:
+  'UserConnection.totalCount': 20,
+  'ImageConnection.totalCount': 20,
+  'Tenant.userCount': 20,
+  'Tenant.imageCount': 20,
+  'Tenant.feedbackCount': 20,
 };
+
+/** Points of a search of prompts (`Query.images` with `query`), which reads every one of them. */
+export const SEARCH_COST = 100;
 
 /** Points of the children of a list that no argument bounds: nothing here is longer by much. */
 const UNBOUNDED_LIST = 10;
@@ -40,7 +49,8 @@ function childCount(path: string, args: Record<string, unknown>): number {
 /** A field costs its own points, 1 where the table names none, and its children's as often as they are resolved. */
 function estimate({ type, field, args, childComplexity }: ComplexityEstimatorArgs): number {
   const path = `${type.name}.${field.name}`;
-  return (OWN_COST[path] ?? 1) + childCount(path, args) * childComplexity;
+  const searches = path === 'Query.images' && typeof args['query'] === 'string';
+  return (OWN_COST[path] ?? (searches ? SEARCH_COST : 1)) + childCount(path, args) * childComplexity;
 }
 
 /** By the context of the request. */

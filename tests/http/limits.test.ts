@@ -173,3 +173,22 @@ describe('a body', () => {
     ]);
   });
 });
+
+describe('cost', () => {
+  it('of reading every prompt is charged where prompts are searched, by variable too', async () => {
+    const ask = (query: string, variables: object = {}) =>
+      fetch(`${service.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${tenant.serviceKey}` },
+        body: JSON.stringify({ query, variables }),
+      }).then(
+        async (response) =>
+          ((await response.json()) as { extensions: { cost: { points: number } } }).extensions.cost.points,
+      );
+    expect(await ask('{ images(first: 1) { nodes { id } } }')).toBe(3);
+    expect(await ask('{ images(first: 1, query: "fox") { nodes { id } } }')).toBe(102);
+    const byVariable = 'query ($words: String) { images(first: 1, query: $words) { nodes { id } } }';
+    expect(await ask(byVariable, { words: 'fox' })).toBe(102);
+    expect(await ask(byVariable)).toBe(3);
+  });
+});
