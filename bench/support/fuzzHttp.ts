@@ -11,8 +11,8 @@ const PATHS = [
     '/pictures',
     '/pictures/a/b',
     '/health',
-    '/health/live',
-    '/health/ready',
+    '/healthz',
+    '/readyz',
     '/healthz',
     '/readyz',
   ],
@@ -94,7 +94,7 @@ export const socketGarbage: Generator = (random, target) => {
     () => line(...good, 'X-Null: a\0b'),
     () => line(...good, ' folded: x'),
     () => line(...good, `X: ${'x'.repeat(100_000)}`),
-    () => Buffer.concat(Array.from({ length: 50 }, () => line('GET /health/live HTTP/1.1', 'Host: x'))),
+    () => Buffer.concat(Array.from({ length: 50 }, () => line('GET /healthz HTTP/1.1', 'Host: x'))),
     () => Buffer.from('\r\n'.repeat(5_000)),
   ])();
   return { via: 'socket', bytes, end: random.uniform() < 0.5 };

@@ -115,7 +115,7 @@ describe('what is left', () => {
     const forbidden = await upload(secret, '#010203');
     expect(forbidden.status).toBe(403);
     expect(told(forbidden)).toEqual([600_000, 600_000, 50]);
-    for (const response of [await upload('plt_nonsense', '#010203'), await fetch(`${service.url}/health/live`)]) {
+    for (const response of [await upload('plt_nonsense', '#010203'), await fetch(`${service.url}/healthz`)]) {
       expect(told(response)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
     }
   });
