@@ -1,4 +1,7 @@
 /** Tests mirror src/ and use real parts: PostgreSQL, HTTP over loopback, real pictures. */
+// Tests run in realms whose process.env is a copy: src/inference/noTelemetry.ts does not reach the process's own.
+process.env.ORT_DISABLE_TELEMETRY = '1';
+
 export default {
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   globalSetup: '<rootDir>/tests/support/startDatabase.mjs',

@@ -3,6 +3,7 @@
  * sessions, so that another engine can take its place here and nowhere else. Knows no preference and no encoder.
  */
 import { Worker } from 'node:worker_threads';
+import './noTelemetry.ts'; // before the runtime
 import * as ort from 'onnxruntime-node';
 import { PalateError } from '../errors.ts';
 
