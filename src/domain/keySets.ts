@@ -8,10 +8,15 @@ import { addressFault, type FetchOptions, type FindKey, fetchKeySet, hostOf } fr
 
 /** A set is used this long without a look at its provider: a key withdrawn there is good no longer here. */
 const FRESH_MS = 10 * 60_000;
+/** From this age on it is fetched anew while it is still used, so that where tokens come nobody waits. */
+const REFRESH_MS = 8 * 60_000;
 /** A provider is asked again for a key that is not in the set, or after it failed, no sooner. */
 const RETRY_MS = 30_000;
 /** A provider's last set is used this long while it cannot be reached. */
 const KEPT_MS = 24 * 60 * 60_000;
+/** The most requests that wait for one set, and for all: a slow provider must not hold the whole service's places. */
+const MAX_WAITING = 20;
+const MAX_WAITING_ALL = 60;
 /** Memory for the sets of all tenants together; what was used least lately is dropped. */
 const MAX_BYTES = 64_000_000;
 /** What an entry takes besides its set's text. */
@@ -47,6 +52,9 @@ export class KeySets {
   });
   /** What is being fetched: whoever needs the same waits for it. */
   readonly #fetching = new Map<string, Promise<Entry>>();
+  /** How many wait for what is being fetched. */
+  readonly #waiting = new Map<string, number>();
+  #waitingAll = 0;
 
   constructor(options: KeySetOptions) {
     this.#options = options;
@@ -59,7 +67,7 @@ export class KeySets {
 
   /**
    * The keys at an address of this tenant's, at most 10 minutes old, or 24 hours while the provider is down.
-   * Throws UNAUTHENTICATED where there are none.
+   * Throws UNAUTHENTICATED where there are none, NOT_READY where too many wait for them already.
    */
   async current(tenantId: string, address: string): Promise<FindKey> {
     const entry = await this.#look(tenantId, address);
@@ -70,24 +78,45 @@ export class KeySets {
 
   async #look(tenantId: string, address: string): Promise<Entry> {
     const entry = this.#entries.get(toKey(tenantId, address));
-    if (!entry) return this.#fetch(tenantId, address);
+    if (!entry) return this.#wait(tenantId, address);
     const [age, triedAgo] = [this.#age(entry.fetchedAt), this.#age(entry.triedAt)];
-    if (entry.find && age < FRESH_MS) return entry;
-    if (triedAgo < RETRY_MS) return entry;
-    const fetching = this.#fetch(tenantId, address);
-    // In an outage nobody waits for the provider's time-out, as long as it was looked at within ten minutes.
-    return entry.find && age < KEPT_MS && triedAgo < FRESH_MS ? entry : fetching;
+    if ((entry.find && age < REFRESH_MS) || triedAgo < RETRY_MS) return entry;
+    if (!entry.find || age >= KEPT_MS || triedAgo >= FRESH_MS) return this.#wait(tenantId, address);
+    void this.#fetch(tenantId, address); // nobody waits, in an outage neither
+    return entry;
   }
 
-  /** Newer keys than `known`, which lack one; null where there are none, or the provider was asked a moment ago. */
+  /**
+   * Newer keys than `known`, which lack one; null where there are none, or the provider was asked a moment ago.
+   * Throws NOT_READY where too many wait for them already.
+   */
   async newer(tenantId: string, address: string, known: FindKey): Promise<FindKey | null> {
     const key = toKey(tenantId, address);
     const entry = this.#entries.get(key);
     if (entry?.find && entry.find !== known) return entry.find;
     const justTried = entry !== undefined && this.#age(entry.triedAt) < RETRY_MS;
     if (justTried && !this.#fetching.has(key)) return null;
-    const { find } = await this.#fetch(tenantId, address);
+    const { find } = await this.#wait(tenantId, address);
     return find === known ? null : find;
+  }
+
+  async #wait(tenantId: string, address: string): Promise<Entry> {
+    const key = toKey(tenantId, address);
+    const waiting = this.#waiting.get(key) ?? 0;
+    if (waiting >= MAX_WAITING || this.#waitingAll >= MAX_WAITING_ALL) {
+      const message = "The tenant's key set (tokenKeySetUrl) is being fetched: send this again in a second.";
+      throw new PalateError('NOT_READY', message);
+    }
+    this.#waiting.set(key, waiting + 1);
+    this.#waitingAll++;
+    try {
+      return await this.#fetch(tenantId, address);
+    } finally {
+      this.#waitingAll--;
+      const left = this.#waiting.get(key)! - 1;
+      if (left > 0) this.#waiting.set(key, left);
+      else this.#waiting.delete(key);
+    }
   }
 
   #fetch(tenantId: string, address: string): Promise<Entry> {

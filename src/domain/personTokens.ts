@@ -47,7 +47,8 @@ type TokenRow = Pick<Tenant, 'tokenIssuer' | 'tokenKeySetUrl' | 'tokenSecret' | 
  * Whose token this is. The first genuine one of an unknown `sub` makes the person. A session is not needed: the token
  * says which tenant's it is.
  * Throws UNAUTHENTICATED with what is wrong, in the same words for a tenant that never was and one that takes no
- * tokens; FORBIDDEN where the tenant is suspended, or may have no more users than it has.
+ * tokens; FORBIDDEN where the tenant is suspended, or may have no more users than it has; NOT_READY where many wait for
+ * the provider's keys already.
  */
 export async function verifyPersonToken(platform: TokenPlatform, token: string, now: Date): Promise<Credential> {
   const claimed = readClaims(token);

