@@ -5,17 +5,7 @@ import { type FuzzTarget, type Generator, graphqlPost, randomBytes, someKey } fr
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'SEARCH', 'MKCOL'];
 const PATHS = [
   ...['/', '/graphql/', '/graphql/../images', '//graphql', '/graphql%00', '/GRAPHQL', '/.env', '/admin', '/metrics'],
-  ...[
-    '/images',
-    '/images/x',
-    '/pictures',
-    '/pictures/a/b',
-    '/health',
-    '/healthz',
-    '/readyz',
-    '/healthz',
-    '/readyz',
-  ],
+  ...['/images', '/images/x', '/pictures', '/pictures/a/b', '/health', '/healthz', '/readyz'],
   ...[
     '/%',
     '/%zz',
