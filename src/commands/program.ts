@@ -9,6 +9,7 @@ import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
 import { keysCommand } from './keys.ts';
 import { rankCommand } from './rank.ts';
 import { startCommand } from './start.ts';
+import { tracesCommand } from './traces.ts';
 import { trainBaseCommand } from './trainBase.ts';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -23,6 +24,7 @@ export function palateProgram(): Command {
     .addCommand(startCommand())
     .addCommand(rankCommand())
     .addCommand(keysCommand())
+    .addCommand(tracesCommand())
     .addCommand(trainBaseCommand())
     .showHelpAfterError('Run palate --help for the commands, palate COMMAND --help for one of them.')
     .addHelpText(
@@ -33,6 +35,7 @@ Examples:
   palate start --no-demo --ready-file ready.json   serve an empty tenant, for scripts
   palate rank --liked yes/ --disliked no/ new/     rank picture files, without any server
   palate keys create --operator --name ops         make the key that makes tenants
+  palate traces --tenant ID ada@example.org        find what is still kept of somebody erased
 
 Settings are environment variables: palate start --help names them.
 ${EXIT_CODE_HELP}

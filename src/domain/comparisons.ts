@@ -5,10 +5,10 @@ import { currentTenant, type Queries } from '../database/client.ts';
 import type { Comparison as ComparisonRow } from '../database/generated/client.ts';
 import { type Keeping, once } from './idempotency.ts';
 import { newId } from './ids.ts';
-import { type ImageRef, isVisible, resolveImages } from './images.ts';
+import { holdImages, type ImageRef, isVisible, resolveImages } from './images.ts';
 import { checkJudgedAt, type FeedbackPlatform } from './submitFeedback.ts';
 import { ItemError, type UserError } from './userErrors.ts';
-import { resolveUsers, type UserRef } from './users.ts';
+import { holdUsers, resolveUsers, type UserRef } from './users.ts';
 
 /** The most images that one was chosen over: more are never seen at once. */
 const MAX_OTHERS = 100;
@@ -72,12 +72,17 @@ async function keepComparison(
   const judgedAt = given ?? now;
   checkJudgedAt(judgedAt, now);
   const [user] = await resolveUsers(transaction, [userRef]);
-  if (!user) throw new ItemError(['user'], 'NOT_FOUND', 'There is no user as user names one.');
+  if (!user || !(await holdUsers(transaction, [user.id])).has(user.id))
+    throw new ItemError(['user'], 'NOT_FOUND', 'There is no user as user names one.');
   const images = await resolveImages(transaction, [chosenRef, ...otherRefs]);
+  const held = await holdImages(
+    transaction,
+    images.flatMap((image) => image?.id ?? []),
+  );
   const ids: string[] = [];
   for (const [i, image] of images.entries()) {
     const field = i === 0 ? ['chosen'] : ['others', String(i - 1)];
-    if (!image || !isVisible(image, user.id)) {
+    if (!image || !held.has(image.id) || !isVisible(image, user.id)) {
       throw new ItemError(field, 'NOT_FOUND', `There is no image as ${field[0]} names one.`);
     }
     if (ids.includes(image.id)) throw new ItemError(field, 'INVALID', 'This image is given more than once.');

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { currentPerson, currentTenant, NO_TENANT, type Prisma, type Queries } from '../database/client.ts';
 import { checkText, ItemError, MAX_NAME, type UserError } from './userErrors.ts';
+import { holdUsers } from './users.ts';
 
 /** How long an answer is kept. */
 const KEPT_MS = 24 * 60 * 60 * 1000;
@@ -47,7 +48,11 @@ export async function once<T>(
   { keep, recall }: Keeping<T>,
 ): Promise<T> {
   checkText('idempotencyKey', key, MAX_NAME, true);
-  const place = { tenantId: currentTenant(), asker: currentPerson() ?? NO_TENANT, operation, key };
+  const person = currentPerson();
+  if (person !== null && !(await holdUsers(transaction, [person])).has(person)) {
+    throw new ItemError([], 'NOT_FOUND', 'The person who asks has been deleted.'); // nothing is kept of them
+  }
+  const place = { tenantId: currentTenant(), asker: person ?? NO_TENANT, operation, key };
   const requestSha256 = Uint8Array.from(createHash('sha256').update(canonical(request)).digest());
   await takeTurn(transaction, Object.values(place).join(' '), key);
 

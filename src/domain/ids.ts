@@ -4,7 +4,11 @@
  */
 import { v7 } from 'uuid';
 
-export type NodeType = 'User' | 'Image' | 'Feedback' | 'Comparison' | 'Model' | 'Tenant' | 'ApiKey' | 'AuditEvent';
+export const NODE_TYPES = [
+  ...(['User', 'Image', 'Feedback', 'Comparison'] as const),
+  ...(['Model', 'Tenant', 'ApiKey', 'AuditEvent'] as const),
+] as const;
+export type NodeType = (typeof NODE_TYPES)[number];
 
 const GLOBAL_ID = /^([A-Za-z]+):([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 /** base64url of the longest type's name, a colon and a UUID is shorter by far. */

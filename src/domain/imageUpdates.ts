@@ -5,6 +5,7 @@
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
 import type { Image } from '../database/generated/client.ts';
 import type { Queue } from '../queue/queue.ts';
+import { waitForDeletions } from './deletionTurns.ts';
 import { idOf } from './ids.ts';
 import {
   checkDescription,
@@ -34,6 +35,7 @@ export async function updateImages(
   if (many) return { images: items.map(() => null), userErrors: [many] };
   return platform.database.$transaction(async (transaction) => {
     const userErrors: UserError[] = [];
+    await waitForDeletions(transaction);
     const changed = await planUpdates(transaction, items, userErrors);
     const rows = changed.filter((change) => change !== null);
     const renewed = rows.filter(({ before, after }) => before.prompt !== after.prompt).map(({ after }) => after.id);

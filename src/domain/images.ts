@@ -2,6 +2,7 @@
  * Images: registering stored pictures, describing them, and finding them. An image that has an owner is seen by that
  * user and by the tenant's own programs only.
  */
+import { createHash } from 'node:crypto';
 import { currentTenant, type Database, Prisma, type Queries } from '../database/client.ts';
 import type { Image, ImageStatus } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
@@ -11,7 +12,7 @@ import { idOf, newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Quotas } from './quotas.ts';
 import { canBeKept, checkText, ItemError, MAX_NAME } from './userErrors.ts';
-import { resolveUsers, type UserRef } from './users.ts';
+import { holdUsers, resolveUsers, type UserRef } from './users.ts';
 
 /** The longest prompt, in characters. */
 export const MAX_PROMPT = 2000;
@@ -58,16 +59,22 @@ export function checkDescription(description: ImageDescription): void {
  * same owner are the same image: it is answered as it is, its description unchanged; one that FAILED is tried again.
  * Throws an ItemError: NOT_FOUND for an unknown owner, CONFLICT for an externalId of another image,
  * LIMIT_REACHED where the tenant has as many as it may have, and what `checkDescription` throws.
+ *
+ * @param keepBytes puts the bytes where they must be; called while nobody erases them, and before the row is written.
+ *   Left out where nothing is stored
  */
 export async function registerImage(
   platform: { readonly database: Database; readonly queue: Queue; readonly quotas: Quotas },
   picture: StoredPicture,
   description: ImageDescription,
+  keepBytes: () => Promise<void> = async () => {},
 ): Promise<{ image: Image; created: boolean }> {
   checkDescription(description);
   const tenantId = currentTenant();
   const { externalId = null, prompt = null, generator = null, collection = null } = description;
   return platform.database.$transaction(async (transaction) => {
+    await lockFile(transaction, picture.sha256);
+    await keepBytes();
     const ownerId = description.owner ? await resolveOwner(transaction, description.owner) : null;
     const same = { sha256: picture.sha256, ownerId };
     const known = await transaction.image.findFirst({ where: same });
@@ -98,6 +105,15 @@ export async function registerImage(
   });
 }
 
+/**
+ * Until the transaction ends nobody else decides whether the tenant's file with this SHA-256 is needed: an upload that
+ * needs it, or the eraser that finds no row that does.
+ */
+export async function lockFile(transaction: Queries, sha256: string): Promise<void> {
+  const lock = createHash('sha256').update(`file ${currentTenant()} ${sha256}`).digest().readBigInt64BE();
+  await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${lock})`;
+}
+
 /** The reasons for which an image FAILED ask for the picture to be sent again. */
 async function tryAgain(transaction: Queries, queue: Queue, image: Image): Promise<Image> {
   const pending = { status: 'PENDING', statusReason: null } as const;
@@ -108,7 +124,7 @@ async function tryAgain(transaction: Queries, queue: Queue, image: Image): Promi
 
 async function resolveOwner(queries: Queries, ref: UserRef): Promise<string> {
   const [owner] = await resolveUsers(queries, [ref]);
-  if (owner) return owner.id;
+  if (owner && (await holdUsers(queries, [owner.id])).has(owner.id)) return owner.id;
   throw new ItemError(['owner'], 'NOT_FOUND', 'There is no user as owner names one.');
 }
 
@@ -156,6 +172,13 @@ export async function resolveImages(queries: Queries, refs: readonly ImageRef[])
     if (id) return byId.get(id) ?? null;
     return (externalId && byExternalId.get(externalId)) || null;
   });
+}
+
+/** Keeps images from being deleted until the transaction ends. Returns which are still there. */
+export async function holdImages(transaction: Queries, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await transaction.$queryRaw<{ id: string }[]>`
+    SELECT id FROM images WHERE id = ANY(${[...new Set(ids)]}::uuid[]) ORDER BY id FOR KEY SHARE`;
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** Whether this user may see the image; null asks for the tenant's own programs, which see all. */

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
+import { ErasedIds } from './erasedIds.ts';
 import { activeModel, type Networks, type ServingModel } from './models.ts';
 
 /** Vectors read from the database at a time: 5 MB. */
@@ -77,6 +78,9 @@ export async function similarImages(
 /** Image metrics of the tenants used lately, one index a tenant and tower, filled as images are asked for. */
 export class ImageMetrics {
   readonly #indexes: LRUCache<string, NeighbourIndex>;
+  readonly #erased = new ErasedIds();
+  /** Raised where everything was dropped: what was being filled then is not kept. */
+  #generation = 0;
 
   /** @param maxBytes memory for all indexes together; the least recently used is dropped first. */
   constructor(maxBytes: number) {
@@ -89,13 +93,39 @@ export class ImageMetrics {
     { row: { tower }, network }: ServingModel,
     imageIds: readonly string[],
   ): Promise<NeighbourIndex> {
-    const key = `${currentTenant()} ${tower}`;
+    const tenantId = currentTenant();
+    const generation = this.#generation;
+    const key = `${tenantId} ${tower}`;
     const index = this.#indexes.get(key) ?? new NeighbourIndex(network.manifest.architecture.imageMetric);
     const missing = imageIds.filter((id) => !index.has(id));
     const vectors = await readItemVectors(database, tower, missing);
-    for (const [id, vector] of vectors) index.set(id, network.imageMetric(vector));
+    for (const [id, vector] of vectors) if (!this.#erased.has(id)) index.set(id, network.imageMetric(vector));
+    if (generation !== this.#generation || this.#erased.has(tenantId)) return index;
     this.#indexes.delete(key); // the cache reckons the size anew only for a new entry
     this.#indexes.set(key, index);
     return index;
+  }
+
+  /** Forgets images for good: none of them is taken in again. */
+  forget(tenantId: string, imageIds: readonly string[]): void {
+    this.#erased.add(imageIds);
+    for (const [key, index] of this.#indexes.entries()) {
+      if (key.startsWith(`${tenantId} `)) for (const id of imageIds) index.delete(id);
+    }
+  }
+
+  forgetTenant(tenantId: string): void {
+    this.#erased.add([tenantId]);
+    for (const key of [...this.#indexes.keys()]) if (key.startsWith(`${tenantId} `)) this.#indexes.delete(key);
+  }
+
+  clear(): void {
+    this.#generation += 1;
+    this.#indexes.clear();
+  }
+
+  /** The ids of the images that are in memory. */
+  *heldIds(): Generator<string> {
+    for (const index of this.#indexes.values()) yield* index.ids();
   }
 }

@@ -14,6 +14,8 @@ import type { Credential, TenantRules } from './credentials.ts';
 
 /** Points of `POST /images`: a picture is checked, stored and encoded, which takes what some 50 fields do. */
 export const UPLOAD_COST = 50;
+/** Points of an export: as many as the costliest field. */
+export const EXPORT_COST = 100;
 
 /** Windows begin at whole minutes of the service's clock; replicas' clocks are kept together by NTP. */
 const WINDOW_MS = 60_000;

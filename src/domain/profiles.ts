@@ -75,6 +75,7 @@ async function keepProfiles(database: Database, kept: readonly { profile: Profil
   if (kept.length === 0) return;
   const column = <K extends keyof Profile>(name: K) => kept.map(({ profile }) => profile[name]);
   await database.$executeRaw`
+    WITH present AS (SELECT id FROM users WHERE id = ANY(${column('userId')}::uuid[]) ORDER BY id FOR KEY SHARE)
     INSERT INTO profiles (tenant_id, model_id, user_id, vector, likes, dislikes, feedback_version, as_of)
     SELECT ${currentTenant()}::uuid, ${kept[0]!.profile.model.row.id}::uuid, item.*
     FROM (
@@ -83,7 +84,7 @@ async function keepProfiles(database: Database, kept: readonly { profile: Profil
         ${column('dislikes')}::int[], ${kept.map(({ version }) => version)}::int[],
         ${column('asOf').map((instant) => instant.toISOString())}::timestamptz[]
       ) AS profile (user_id, vector, likes, dislikes, version, as_of)
-      WHERE user_id IN (SELECT id FROM users)
+      WHERE user_id IN (SELECT id FROM present)
       ORDER BY user_id
     ) AS item
     ON CONFLICT (tenant_id, model_id, user_id) DO UPDATE SET

@@ -37,6 +37,11 @@ export class Quotas {
     this.#counts.set(key, count);
     return Math.max(0, Math.min(wanted, most - count));
   }
+
+  /** Counts anew the next time: the tenant holds less than it did. */
+  forget(tenantId: string): void {
+    for (const counted of ['images', 'users'] as const) this.#counts.delete(`${tenantId} ${counted}`);
+  }
 }
 
 /** Held until the transaction ends, so that the next one counts what this one added. */

@@ -200,6 +200,12 @@ function pack(scores: readonly Score[]): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(packed));
 }
 
+/** What a kept list holds, best first. */
+export function listEntries(row: RecommendationList): { imageId: string; value: number; standardError: number }[] {
+  const { scores } = JSON.parse(new TextDecoder().decode(row.scores)) as Packed;
+  return row.imageIds.map((imageId, i) => ({ imageId, value: scores[i]![2], standardError: scores[i]![3] }));
+}
+
 /** The scores of a kept list; null for images that are `gone`. */
 function unpack(row: RecommendationList, model: ServingModel, gone: (imageId: string) => boolean): (Score | null)[] {
   const packed = JSON.parse(new TextDecoder().decode(row.scores)) as Packed;

@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { currentPerson, currentTenant, type Database, withTenant } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
+import { ErasedIds } from './erasedIds.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import { fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
@@ -101,6 +102,9 @@ function nearestFirst(a: { userId: string; similarity: number }, b: { userId: st
 /** Profile vectors of the tenants and models used lately, read again where they have changed. */
 export class ProfileIndexes {
   readonly #indexes: LRUCache<string, { index: NeighbourIndex; versions: Map<string, number> }>;
+  readonly #erased = new ErasedIds();
+  /** Raised where everything was dropped: what was being filled then is not kept. */
+  #generation = 0;
 
   /** @param maxBytes memory for all indexes together; the least recently used is dropped first. */
   constructor(maxBytes: number) {
@@ -113,7 +117,9 @@ export class ProfileIndexes {
   /** The index of a tenant's profiles, holding at least these in these versions or newer ones. */
   async holding(database: Database, model: ServingModel, profiles: readonly ProfileVersion[]): Promise<NeighbourIndex> {
     const { layers, heads, tokens } = model.network;
-    const key = `${currentTenant()} ${model.row.id}`;
+    const tenantId = currentTenant();
+    const generation = this.#generation;
+    const key = `${tenantId} ${model.row.id}`;
     const entry = this.#indexes.get(key) ?? { index: new NeighbourIndex(layers * heads * tokens), versions: new Map() };
     const changed = profiles.filter(({ id, kept }) => entry.versions.get(id) !== kept).map(({ id }) => id);
     for (let start = 0; start < changed.length; start += READ_AT_ONCE) {
@@ -122,13 +128,42 @@ export class ProfileIndexes {
         select: { userId: true, vector: true, feedbackVersion: true },
       });
       for (const { userId, vector, feedbackVersion } of rows) {
+        if (this.#erased.has(userId)) continue;
         entry.index.set(userId, toFloats(vector));
         entry.versions.set(userId, feedbackVersion);
       }
     }
+    if (generation !== this.#generation || this.#erased.has(tenantId)) return entry.index;
     this.#indexes.delete(key); // the cache reckons the size anew only for a new entry
     this.#indexes.set(key, entry);
     return entry.index;
+  }
+
+  /** @param erased people who are not taken in again; @param changed people whose profiles are read anew. */
+  forget(tenantId: string, erased: readonly string[], changed: readonly string[]): void {
+    this.#erased.add(erased);
+    for (const [key, { index, versions }] of this.#indexes.entries()) {
+      if (!key.startsWith(`${tenantId} `)) continue;
+      for (const userId of [...erased, ...changed]) {
+        index.delete(userId);
+        versions.delete(userId);
+      }
+    }
+  }
+
+  forgetTenant(tenantId: string): void {
+    this.#erased.add([tenantId]);
+    for (const key of [...this.#indexes.keys()]) if (key.startsWith(`${tenantId} `)) this.#indexes.delete(key);
+  }
+
+  clear(): void {
+    this.#generation += 1;
+    this.#indexes.clear();
+  }
+
+  /** The ids of the people who are in memory. */
+  *heldIds(): Generator<string> {
+    for (const { index } of this.#indexes.values()) yield* index.ids();
   }
 }
 

@@ -121,6 +121,11 @@ async function takeFeedback(
     await queue.send(transaction, 'profiles', [{ tenantId: currentTenant() }]);
   }
   const feedback = judgements.map((judgement) => (judgement && standing.rows.get(placeOf(judgement))) ?? null);
+  judgements.forEach((judgement, i) => {
+    if (!judgement || feedback[i]) return;
+    const message = 'The user or the image has just been deleted.';
+    userErrors.push({ field: ['items', String(i)], code: 'NOT_FOUND', message });
+  });
   return { feedback, userErrors };
 }
 
@@ -176,14 +181,17 @@ async function write(
   const column = <K extends keyof Judgement>(name: K) => judgements.map((judgement) => judgement[name]);
   const userIds = column('userId');
   const imageIds = column('imageId');
-  await lockUsers(transaction, userIds);
+  const present = [...(await lockUsers(transaction, userIds))];
+  // Of a person or an image deleted since they were looked up nothing is written; the others stay until it is.
   const changed = await transaction.$queryRaw<{ userId: string }[]>`
+    WITH held AS (SELECT id FROM images WHERE id = ANY(${imageIds}::uuid[]) ORDER BY id FOR KEY SHARE)
     INSERT INTO feedback (tenant_id, id, user_id, image_id, sentiment, weight, comment, judged_at)
     SELECT ${currentTenant()}::uuid, item.* FROM unnest(
       ${judgements.map(newId)}::uuid[], ${userIds}::uuid[], ${imageIds}::uuid[], ${column('sentiment')}::sentiment[],
       ${column('weight')}::float8[], ${column('comment')}::text[],
       ${column('judgedAt').map((instant) => instant.toISOString())}::timestamptz[]
-    ) AS item
+    ) AS item (id, user_id, image_id, sentiment, weight, comment, judged_at)
+    WHERE item.user_id = ANY(${present}::uuid[]) AND item.image_id IN (SELECT id FROM held)
     ON CONFLICT (tenant_id, user_id, image_id) DO UPDATE SET
       sentiment = EXCLUDED.sentiment, weight = EXCLUDED.weight, comment = EXCLUDED.comment,
       judged_at = EXCLUDED.judged_at

@@ -132,13 +132,13 @@ function checkQuota(field: 'maxImages' | 'maxUsers', value: number | null | unde
 }
 
 /** The database's id. Throws an ItemError where the global id is no tenant's. */
-function tenantIdOf(globalId: string): string {
+export function tenantIdOf(globalId: string): string {
   const id = idOf('Tenant', globalId);
   if (id === null || id === NO_TENANT) throw noTenant();
   return id;
 }
 
-const noTenant = () => new ItemError(['id'], 'NOT_FOUND', 'There is no tenant with this id.');
+export const noTenant = () => new ItemError(['id'], 'NOT_FOUND', 'There is no tenant with this id.');
 
 export interface TenantSettingsChange extends TokenSettingsChange {
   readonly anonymousSimilarity?: boolean | null | undefined;

@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
 import type { ItemVector, Judgement, UserState } from '../inference/preferenceModel.ts';
+import { ErasedIds } from './erasedIds.ts';
 import { readHistories } from './feedback.ts';
 import type { ServingModel } from './models.ts';
 
@@ -36,6 +37,7 @@ export interface ReadUser {
 /** States of users read lately, bounded in bytes. */
 export class UserStates {
   readonly #cache: LRUCache<string, ReadUser>;
+  readonly #erased = new ErasedIds();
 
   constructor(maxBytes: number) {
     this.#cache = new LRUCache({
@@ -51,9 +53,41 @@ export class UserStates {
 
   set(user: ReadUser): void {
     const { model, userId, feedbackVersion } = user.reading;
+    if (this.#erased.has(userId) || this.#erased.has(currentTenant())) return;
     this.#cache.set(keyOf(model, userId, feedbackVersion), user);
   }
+
+  /** @param erased people of whom no state is taken in again; @param changed people whose states are merely dropped. */
+  forget(tenantId: string, erased: readonly string[], changed: readonly string[]): void {
+    this.#erased.add(erased);
+    const gone = new Set([...erased, ...changed].map((userId) => `${tenantId} ${userId} `));
+    if (gone.size > 0) this.#dropWhere((key) => gone.has(key.slice(0, BEFORE_SHA256)));
+  }
+
+  forgetTenant(tenantId: string): void {
+    this.#erased.add([tenantId]);
+    this.#dropWhere((key) => key.startsWith(`${tenantId} `));
+  }
+
+  clear(): void {
+    this.#cache.clear();
+  }
+
+  /** The ids of the people, and of the images that they judged, that are in memory. */
+  *heldIds(): Generator<string> {
+    for (const { reading } of this.#cache.values()) {
+      yield reading.userId;
+      for (const { imageId } of reading.judgements) yield imageId;
+    }
+  }
+
+  #dropWhere(isGone: (key: string) => boolean): void {
+    for (const key of [...this.#cache.keys()].filter(isGone)) this.#cache.delete(key);
+  }
 }
+
+/** Characters of a key that name tenant and user: two UUIDs, a space after each. */
+const BEFORE_SHA256 = 2 * 37;
 
 function keyOf(model: ServingModel, userId: string, feedbackVersion: number): string {
   return `${currentTenant()} ${userId} ${model.row.sha256} ${feedbackVersion}`;

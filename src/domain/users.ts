@@ -131,11 +131,20 @@ export function countUsers(queries: Queries): Promise<number> {
 
 /**
  * Locks users against each other's changes of their feedback, always in the same order, so that two requests about
- * the same people wait for each other and not in a circle. Only within a transaction.
+ * the same people wait for each other and not in a circle. Only within a transaction. Returns who is still there, and
+ * stays until it ends.
  */
-export async function lockUsers(transaction: Queries, ids: readonly string[]): Promise<void> {
-  await transaction.$queryRaw`
+export async function lockUsers(transaction: Queries, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await transaction.$queryRaw<{ id: string }[]>`
     SELECT id FROM users WHERE id = ANY(${[...new Set(ids)]}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Keeps users from being erased until the transaction ends. Returns who is still there. */
+export async function holdUsers(transaction: Queries, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await transaction.$queryRaw<{ id: string }[]>`
+    SELECT id FROM users WHERE id = ANY(${[...new Set(ids)]}::uuid[]) ORDER BY id FOR KEY SHARE`;
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** Makes stale what was computed from these users' feedback. Lock them before. */

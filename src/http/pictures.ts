@@ -10,6 +10,7 @@ import { toGlobalId } from '../domain/ids.ts';
 import { type ImageDescription, imagesByIds } from '../domain/images.ts';
 import { type PictureLink, parsePictureSize } from '../domain/pictureLinks.ts';
 import type { Platform } from '../domain/platform.ts';
+import { UPLOAD_COST } from '../domain/points.ts';
 import { readTenant } from '../domain/tenants.ts';
 import { takePicture } from '../domain/uploads.ts';
 import { PalateError } from '../errors.ts';
@@ -18,7 +19,7 @@ import { RESIZED_MEDIA_TYPE, resizePicture } from '../pictures/resize.ts';
 import { inSession, requireCredential, requireService } from './authentication.ts';
 import { answerPlainError, FieldError } from './errors.ts';
 import { shareRequests } from './inFlight.ts';
-import { chargeUploads, tellPoints } from './points.ts';
+import { charge, tellPoints } from './points.ts';
 
 /** What a multipart form may say beside the file. */
 const TEXT_FIELDS = ['prompt', 'externalId', 'generator', 'collection', 'owner'] as const;
@@ -46,7 +47,7 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
     routes.addHook('onRequest', async ({ headers }) => {
       if (Number(headers['content-length']) > maxBytes + MAX_FORM_BYTES) throw tooLarge; // before any of it is read
     });
-    chargeUploads(routes, platform);
+    charge(routes, platform, UPLOAD_COST);
     routes.removeAllContentTypeParsers(); // JSON and text are no pictures
     await routes.register(multipart, {
       // One field more than there are, so that one too many is told by its name.

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Platform } from '../domain/platform.ts';
-import { secondsUntil, UPLOAD_COST } from '../domain/points.ts';
+import { secondsUntil } from '../domain/points.ts';
 
 /** Tells in every answer of this scope, errors too, what the tighter of the caller's budgets has left. */
 export function tellPoints(routes: FastifyInstance, { points, now }: Platform): void {
@@ -19,9 +19,9 @@ export function tellPoints(routes: FastifyInstance, { points, now }: Platform): 
   });
 }
 
-/** Goes after every guard of the scope: what is refused costs nothing. */
-export function chargeUploads(routes: FastifyInstance, { points }: Platform): void {
+/** Charges so many points for each request of this scope. Goes after every guard of it: what is refused costs nothing. */
+export function charge(routes: FastifyInstance, { points }: Platform, cost: number): void {
   routes.addHook('onRequest', async ({ credential }) => {
-    if (credential) await points.spend(credential, UPLOAD_COST);
+    if (credential) await points.spend(credential, cost);
   });
 }

@@ -22,6 +22,7 @@ import { withRequestId } from '../graphql/requestId.ts';
 import { callerOf, inSession, requireCredential } from './authentication.ts';
 import { answerClientError } from './clientErrors.ts';
 import { answerGraphqlError, answerPlainError } from './errors.ts';
+import { addExportRoute } from './exports.ts';
 import { addHealthRoutes, readinessChecks } from './health.ts';
 import { countRequests, InFlight, shareRequests } from './inFlight.ts';
 import { addPictureRoutes } from './pictures.ts';
@@ -109,6 +110,7 @@ export async function createServer(platform: Platform, options: ServerOptions): 
 
   addHealthRoutes(server, readinessChecks(platform, options.minFreeDiskBytes));
   await addPictureRoutes(server, platform);
+  await addExportRoute(server, platform);
   await server.register(async (routes) => addGraphqlRoute(routes, platform, apollo));
   return server;
 }

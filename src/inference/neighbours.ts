@@ -30,11 +30,15 @@ export class NeighbourIndex {
     return this.#vectors.byteLength + this.#ids.length * 128;
   }
 
+  ids(): Iterable<string> {
+    return this.#rows.keys();
+  }
+
   has(id: string): boolean {
     return this.#rows.has(id);
   }
 
-  /** The vector under an id, as a view that is good until the next `set`. */
+  /** The vector under an id, as a view that is good until the next `set` or `delete`. */
   get(id: string): Float32Array | undefined {
     const row = this.#rows.get(id);
     return row === undefined ? undefined : this.#row(row);
@@ -47,6 +51,19 @@ export class NeighbourIndex {
     }
     const row = this.#rows.get(id) ?? this.#append(id);
     this.#vectors.set(vector, row * this.dimensions);
+  }
+
+  /** Forgets the vector under an id; nothing happens where there is none. */
+  delete(id: string): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    const last = this.#ids.length - 1;
+    this.#vectors.copyWithin(row * this.dimensions, last * this.dimensions, (last + 1) * this.dimensions);
+    this.#vectors.fill(0, last * this.dimensions, (last + 1) * this.dimensions);
+    this.#ids[row] = this.#ids[last]!;
+    this.#rows.set(this.#ids[row], row);
+    this.#ids.pop();
+    this.#rows.delete(id);
   }
 
   /**

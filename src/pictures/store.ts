@@ -23,7 +23,7 @@ export class PictureStore {
   static async open(directory: string): Promise<PictureStore> {
     const store = new PictureStore(directory);
     await makeFolder(store.#incoming);
-    await store.#sweep();
+    await store.sweep();
     return store;
   }
 
@@ -83,12 +83,32 @@ export class PictureStore {
     }
   }
 
+  /** The SHA-256 of every stored file of a tenant, in no order, folder by folder. */
+  async *list(tenantId: string): AsyncGenerator<string> {
+    for (const folder of PICTURE_FOLDERS) yield* await this.listFolder(tenantId, folder);
+  }
+
+  /** Of the tenant's files those of one of the {@link PICTURE_FOLDERS}. */
+  async listFolder(tenantId: string, folder: string): Promise<string[]> {
+    const path = join(this.#root, checked(tenantId, UUID), checked(folder, FOLDER));
+    return (await readdir(path).catch(noneWhereMissing)).filter((name) => SHA256.test(name));
+  }
+
+  /** Milliseconds since 1970 at which a file was written; null where there is none. */
+  async writtenAt(tenantId: string, sha256: string): Promise<number | null> {
+    return stat(this.#path(tenantId, sha256)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => null,
+    );
+  }
+
   /** 256 folders a tenant, so that none holds too many files. */
   #path(tenantId: string, sha256: string): string {
     return join(this.#root, checked(tenantId, UUID), checked(sha256, SHA256).slice(0, 2), sha256);
   }
 
-  async #sweep(): Promise<void> {
+  /** Forgets what writes that never ended have left behind. */
+  async sweep(): Promise<void> {
     for (const name of await readdir(this.#incoming)) {
       const path = join(this.#incoming, name);
       const facts = await stat(path).catch(() => undefined); // another process may have finished it
@@ -99,6 +119,17 @@ export class PictureStore {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
+const FOLDER = /^[0-9a-f]{2}$/;
+
+/** Where a tenant's files lie: under the first two digits of their SHA-256. */
+export const PICTURE_FOLDERS: readonly string[] = Array.from({ length: 256 }, (_, i) =>
+  i.toString(16).padStart(2, '0'),
+);
+
+function noneWhereMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
+}
 
 /** Both parts of a path are ours; anything else would be a bug that reaches outside the store. */
 function checked(part: string, pattern: RegExp): string {

@@ -9,6 +9,8 @@ export interface JobData {
   encode: { readonly tenantId: string; readonly imageIds: readonly string[] };
   /** Bring the profiles of the tenant's users up to their newest feedback. */
   profiles: { readonly tenantId: string };
+  /** Erase the stored files of the tenant that no row needs any more; of a tenant that is gone, all. */
+  erase: { readonly tenantId: string };
 }
 
 export type JobName = keyof JobData;
@@ -32,4 +34,5 @@ export const QUEUES: Readonly<Record<JobName, Omit<Queue, 'name'>>> = {
   encode: { ...retried, notify: true },
   // One at a time for a tenant, any number waiting: each begins after the commit that sent it, so none is missed.
   profiles: { ...retried, notify: true, policy: 'singleton' },
+  erase: { ...retried, notify: true, policy: 'singleton' },
 };

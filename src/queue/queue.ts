@@ -6,7 +6,7 @@
 
 import pg from 'pg';
 import { fromPrisma, type JobResult, type JobWithMetadata, PgBoss } from 'pg-boss';
-import type { Queries } from '../database/client.ts';
+import { currentTenant, type Queries } from '../database/client.ts';
 import { serviceRoleName } from '../database/serviceRole.ts';
 import { withTenant } from '../database/tenantAdapter.ts';
 import { type JobData, type JobName, QUEUES } from './jobs.ts';
@@ -36,9 +36,14 @@ export interface WorkOptions {
   readonly concurrency?: number;
 }
 
+export interface SendOptions {
+  /** Seconds before which nobody takes the jobs up; none if left out. */
+  readonly afterSeconds?: number;
+}
+
 export interface Queue {
   /** Puts jobs on the queue if and when the transaction commits; without one, at once. */
-  send<N extends JobName>(queries: Queries, name: N, jobs: readonly JobData[N][]): Promise<void>;
+  send<N extends JobName>(queries: Queries, name: N, jobs: readonly JobData[N][], options?: SendOptions): Promise<void>;
   /**
    * Does the jobs of one kind as they come, a batch of one tenant at a time, within its `withTenant`. If `handler`
    * throws, its jobs are tried again.
@@ -94,11 +99,15 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
   boss.on('error', onError);
   await boss.start();
   return {
-    async send(queries, name, jobs) {
+    async send(queries, name, jobs, { afterSeconds = 0 } = {}) {
       if (jobs.length === 0) return;
       await boss.insert(
         name,
-        jobs.map((data) => ({ data, singletonKey: data.tenantId })),
+        jobs.map((data) => ({
+          data,
+          singletonKey: data.tenantId,
+          ...(afterSeconds > 0 ? { startAfter: afterSeconds } : {}),
+        })),
         { db: fromPrisma(queries) },
       );
     },
@@ -138,4 +147,37 @@ async function doByTenant<N extends JobName>(
     results.push(...own.map(({ id }) => ({ id, ...outcome })));
   }
   return results;
+}
+
+/**
+ * Takes ids of images that are no more out of the session's tenant's jobs, whatever their state. A job that was about
+ * nothing else goes; one that a worker has in hand stays, empty, until it is done.
+ */
+export async function takeOutImages(queries: Queries, imageIds: readonly string[]): Promise<void> {
+  if (imageIds.length === 0) return;
+  await queries.$executeRaw`
+    WITH gone AS (
+      DELETE FROM pgboss.job
+      WHERE singleton_key = ${currentTenant()} AND data -> 'imageIds' ?| ${imageIds}::text[]
+        AND data -> 'imageIds' <@ to_jsonb(${imageIds}::text[]) AND state <> 'active'
+    )
+    UPDATE pgboss.job SET output = NULL, data = jsonb_set(data, '{imageIds}', coalesce((
+      SELECT jsonb_agg(kept.id) FROM jsonb_array_elements_text(data -> 'imageIds') AS kept (id)
+      WHERE kept.id <> ALL (${imageIds}::text[])
+    ), '[]'))
+    WHERE singleton_key = ${currentTenant()} AND data -> 'imageIds' ?| ${imageIds}::text[]
+      AND NOT (data -> 'imageIds' <@ to_jsonb(${imageIds}::text[]) AND state <> 'active')`;
+}
+
+/** Takes out the session's tenant's jobs, but for those that a worker has in hand. */
+export async function takeOutTenant(queries: Queries): Promise<void> {
+  await queries.$executeRaw`
+    DELETE FROM pgboss.job WHERE singleton_key = ${currentTenant()} AND state <> 'active'`;
+}
+
+/** Takes out finished jobs of tenants that are no more. In an operator's session, which sees which there are. */
+export async function takeOutStrayJobs(queries: Queries): Promise<void> {
+  await queries.$executeRaw`
+    DELETE FROM pgboss.job WHERE singleton_key IS NOT NULL AND state IN ('completed', 'cancelled', 'failed')
+      AND singleton_key NOT IN (SELECT tenant_id::text FROM tenants)`;
 }

@@ -4,6 +4,7 @@
  * nothing, and an image that was deleted meanwhile is no error. Knows no HTTP.
  */
 import type { Database, Queries } from '../database/client.ts';
+import { waitForDeletions } from '../domain/deletionTurns.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
@@ -161,6 +162,7 @@ async function keep(
   failures: ReadonlyMap<string, string>,
 ): Promise<void> {
   await database.$transaction(async (rows) => {
+    await waitForDeletions(rows);
     const prompts = await lockImages(rows, [...encoded.map(({ id }) => id), ...failures.keys()]);
     const current = [...encoded.keys()].filter((i) => prompts.get(encoded[i]!.id) === encoded[i]!.prompt);
     const ids = current.map((i) => encoded[i]!.id);

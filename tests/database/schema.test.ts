@@ -61,6 +61,7 @@ describe('every table', () => {
       embeddings: [true, ofVisibleImage('embeddings')],
       erasures: [true, tenantsOwn],
       feedback: [true, personsOwn],
+      files_to_erase: [true, tenantsOwn],
       idempotency_keys: [true, beside(`(asker = ${ME})`)],
       images: [true, beside(`(owner_id IS NULL) OR (owner_id = ${ME})`)],
       item_vectors: [true, ofVisibleImage('item_vectors')],

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config.ts';
 import { openDatabase, prepareDatabase } from '../../database/client.ts';
 import { startEmbeddedServer } from '../../database/embeddedServer.ts';
+import { startForgetting } from '../../domain/forgetting.ts';
 import { KeySets } from '../../domain/keySets.ts';
 import { Networks } from '../../domain/models.ts';
 import { PictureLinks } from '../../domain/pictureLinks.ts';
@@ -26,6 +27,8 @@ import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.
 import { PictureStore } from '../../pictures/store.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
+import { startErasing } from '../../workers/erase.ts';
+import { startMaintenance } from '../../workers/maintain.ts';
 import { startPreparing } from '../../workers/prepare.ts';
 import { serverOptions } from './serverOptions.ts';
 
@@ -96,11 +99,18 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
     },
     { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
   );
+  const ears = await startForgetting(platform, serviceUrl, (error) =>
+    log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
+  );
+  closers.push({ what: 'the ear for what other replicas erase', close: () => ears.close() });
   const server = await createServer(platform, serverOptions(config, log));
   closers.push({ what: 'the HTTP server', close: () => stopServer(server, config.shutdownSeconds) });
   url = await listen(server, config);
   await startEncoding({ ...platform, imageEncoder, textEncoder });
   await startPreparing(platform);
+  await startErasing(platform);
+  const maintenance = startMaintenance(platform, serviceUrl, log);
+  closers.push({ what: 'the maintenance', close: () => maintenance.stop() });
   return { url, platform };
 }
 

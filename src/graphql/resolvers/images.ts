@@ -1,5 +1,6 @@
-/** Images: their own fields, signed addresses and neighbours; updateImages. */
+/** Images: their own fields, signed addresses and neighbours; updateImages, deleteImages. */
 import { toGlobalId } from '../../domain/ids.ts';
+import { deleteImages } from '../../domain/imageDeletion.ts';
 import { countImages, pageImages, resolveImages } from '../../domain/images.ts';
 import { updateImages } from '../../domain/imageUpdates.ts';
 import { checkFirst } from '../../domain/pages.ts';
@@ -16,6 +17,7 @@ export const imageResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Image' | 'I
   },
   Mutation: {
     updateImages: (_, { input }, { platform }) => updateImages(platform, input.items),
+    deleteImages: (_, { input }, { platform }) => deleteImages(platform, input.ids),
   },
   ImageConnection: {
     totalCount: (page) => page.totalCount(),

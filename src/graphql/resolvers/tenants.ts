@@ -1,6 +1,7 @@
 /** Tenants: what they are, hold and may hold, and the mutations of operators and of a tenant's ADMIN. */
 import { toGlobalId } from '../../domain/ids.ts';
 import { activeModel } from '../../domain/models.ts';
+import { deleteTenant } from '../../domain/tenantDeletion.ts';
 import { createTenant, pageTenants, tenantCounts, updateTenant, updateTenantSettings } from '../../domain/tenants.ts';
 import { tokenAudience } from '../../domain/tokenClaims.ts';
 import { tenantUsage } from '../../domain/usage.ts';
@@ -19,6 +20,8 @@ export const tenantResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'Tenant' | 
       }),
     updateTenant: (_, { input: { id, ...change } }, { platform, caller }) =>
       orUserErrors({ tenant: null }, async () => ({ tenant: await updateTenant(platform, caller, id, change) })),
+    deleteTenant: (_, { input }, { platform, caller }) =>
+      orUserErrors({ deletedId: null }, () => deleteTenant(platform, caller, input.id, input.confirmName)),
     updateTenantSettings: (_, { input }, { platform, caller }) =>
       orUserErrors({ tenant: null }, async () => ({ tenant: await updateTenantSettings(platform, caller, input) })),
   },

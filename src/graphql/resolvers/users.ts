@@ -1,9 +1,11 @@
-/** Users: their own fields, their lists and their scores; upsertUsers. */
+/** Users: their own fields, their lists and their scores; upsertUsers, deleteUser. */
+import { deleteUser } from '../../domain/erasure.ts';
 import { idOf, newId, toGlobalId } from '../../domain/ids.ts';
 import { checkCollection } from '../../domain/images.ts';
 import { checkFirst } from '../../domain/pages.ts';
 import { checkCandidates } from '../../domain/scores.ts';
 import { similarUserPage } from '../../domain/similarity.ts';
+import { orUserErrors } from '../../domain/userErrors.ts';
 import { countUsers, pageUsers, resolveUsers, upsertUsers } from '../../domain/users.ts';
 import { PalateError } from '../../errors.ts';
 import type { Resolvers } from '../generated/resolvers.ts';
@@ -23,6 +25,10 @@ export const userResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'User' | 'Use
   },
   Mutation: {
     upsertUsers: (_, { input }, { platform }) => upsertUsers(platform, input.items),
+    deleteUser: (_, { input }, { platform, caller }) =>
+      orUserErrors({ deletedId: null, feedbackDeleted: 0, modelsTrainedOnUser: [] }, () =>
+        deleteUser(platform, caller, input.id),
+      ),
   },
   UserConnection: {
     totalCount: (page) => page.totalCount(),

@@ -1,0 +1,69 @@
+/**
+ * `palate traces`: proves that what was erased is gone, by looking for it in every table and among the stored files. It
+ * works on the database, beside a running service or without one.
+ */
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { readConfig } from '../config.ts';
+import { PalateError } from '../errors.ts';
+import { EXIT } from './exitCodes.ts';
+
+interface TracesOptions {
+  tenant: string;
+  json?: boolean;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export function tracesCommand(): Command {
+  return new Command('traces')
+    .description('Look for values, such as the ids of somebody erased, in every table and among the stored pictures.')
+    .argument('<values...>', 'what to look for: an externalId, a name, a global id or a UUID, a picture’s SHA-256')
+    .requiredOption('--tenant <id>', 'the tenant whose data it was: its UUID, or its global id')
+    .option('--json', 'print JSON instead of a table')
+    .action(traces)
+    .addHelpText(
+      'after',
+      `
+Every column of every table is searched, the tenant's and the queue's, parts of texts and of bytes included; an id is
+looked for in each way that it is written. A text is looked for in the case it is given in. The database is that of
+DATABASE_URL, or the embedded one under PALATE_DATA_DIR, whether the service runs or not.
+
+The random id of somebody erased stays in the tombstone, in the audit log and beside the models that learned from
+them (docs/decisions/0012-erasure.md). Those places are marked "kept", and are no find.
+
+Examples:
+  palate traces --tenant 0198c0de-… ada@example.org VXNlcjowMTk4…
+  palate traces --tenant 0198c0de-… --json "Ada Lovelace" | jq '.traces[] | select(.kept | not)'
+
+Exit status: ${EXIT.done} nothing found, or only what is kept; ${EXIT.partly} found; ${EXIT.failed} failed; ${EXIT.usage} wrong arguments or settings.`,
+    );
+}
+
+async function traces(values: string[], { tenant, json }: TracesOptions): Promise<void> {
+  if (values.includes('')) throw new PalateError('BAD_USER_INPUT', 'A value is empty: it would be found everywhere.');
+  const config = readConfig(process.env);
+  const [{ withDatabase }, { withTenant }, { findTraces }, { idOf }, { PictureStore }] = await Promise.all([
+    import('./database.ts'),
+    import('../database/client.ts'),
+    import('../domain/traces.ts'),
+    import('../domain/ids.ts'),
+    import('../pictures/store.ts'),
+  ]);
+  const tenantId = idOf('Tenant', tenant) ?? tenant.toLowerCase();
+  if (!UUID.test(tenantId)) throw new PalateError('BAD_USER_INPUT', `--tenant ${tenant} is no id of a tenant.`);
+  const pictures = await PictureStore.open(join(config.dataDirectory, 'pictures'));
+  const found = await withDatabase(config, (database) =>
+    withTenant(tenantId, () => findTraces({ database, pictures }, values)),
+  );
+  if (json) process.stdout.write(`${JSON.stringify({ traces: found }, null, 2)}\n`);
+  else
+    for (const { value, place, count, kept } of found) {
+      process.stdout.write(`${value}  ${place}  ${count}${kept ? '  kept: a random id' : ''}\n`);
+    }
+  const left = found.filter(({ kept }) => !kept);
+  if (!json && left.length === 0) {
+    process.stdout.write(found.length === 0 ? 'Nothing is found.\n' : 'Nothing else is found.\n');
+  }
+  if (left.length > 0) process.exitCode = EXIT.partly;
+}

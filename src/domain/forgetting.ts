@@ -1,0 +1,69 @@
+/**
+ * Dropping from memory what was erased, on every replica: those of one database tell each other by NOTIFY, in the
+ * transaction that erases. A replica that lost its connection may have missed a word, and drops everything.
+ */
+import type { Queries } from '../database/client.ts';
+import { type Listener, listen, notify } from '../database/notifications.ts';
+import type { Platform } from './platform.ts';
+
+/** What is to be dropped; random ids only. */
+export interface Forgotten {
+  readonly tenantId: string;
+  /** True where the whole tenant is gone. */
+  readonly wholeTenant?: boolean;
+  /** People who were erased. */
+  readonly userIds: readonly string[];
+  readonly imageIds: readonly string[];
+  /** People who stay, and of whom something else is known now. */
+  readonly changedUserIds: readonly string[];
+}
+
+/** The memory that erased things may be in. */
+export type Memory = Pick<Platform, 'userStates' | 'imageMetrics' | 'profiles' | 'quotas'>;
+
+const CHANNEL = 'palate_forget';
+/** Ids a message: PostgreSQL takes 8,000 bytes, an id has 39. */
+const IDS_AT_ONCE = 150;
+
+/** Tells every replica, this one too, if and when the transaction commits. */
+export async function tellReplicas(transaction: Queries, forgotten: Forgotten): Promise<void> {
+  const { tenantId, wholeTenant = false } = forgotten;
+  if (wholeTenant) await notify(transaction, CHANNEL, JSON.stringify({ tenantId, wholeTenant }));
+  for (const kind of ['userIds', 'imageIds', 'changedUserIds'] as const) {
+    for (let start = 0; start < forgotten[kind].length; start += IDS_AT_ONCE) {
+      const ids = forgotten[kind].slice(start, start + IDS_AT_ONCE);
+      await notify(transaction, CHANNEL, JSON.stringify({ tenantId, [kind]: ids }));
+    }
+  }
+}
+
+/** Drops it from this process's memory. */
+export function forget({ userStates, imageMetrics, profiles, quotas }: Memory, forgotten: Forgotten): void {
+  const { tenantId, wholeTenant, userIds, imageIds, changedUserIds } = forgotten;
+  quotas.forget(tenantId);
+  if (wholeTenant) for (const memory of [userStates, imageMetrics, profiles]) memory.forgetTenant(tenantId);
+  userStates.forget(tenantId, userIds, changedUserIds);
+  profiles.forget(tenantId, userIds, changedUserIds);
+  imageMetrics.forget(tenantId, imageIds);
+}
+
+/** Drops everything. */
+function forgetAll({ userStates, imageMetrics, profiles }: Memory): void {
+  for (const memory of [userStates, imageMetrics, profiles]) memory.clear();
+}
+
+/**
+ * Listens for what other replicas erase, until the listener is closed. Resolves once it hears.
+ * @param onError told of a lost connection, which is being mended
+ */
+export function startForgetting(memory: Memory, url: string, onError: (error: Error) => void): Promise<Listener> {
+  return listen(url, CHANNEL, {
+    onMessage: (text) => forget(memory, readMessage(text)),
+    onReconnect: () => forgetAll(memory),
+    onError,
+  });
+}
+
+function readMessage(text: string): Forgotten {
+  return { userIds: [], imageIds: [], changedUserIds: [], ...(JSON.parse(text) as { tenantId: string }) };
+}

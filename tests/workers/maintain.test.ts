@@ -1,0 +1,162 @@
+/** Maintenance with the clock moved: what time makes superfluous goes, for every tenant, by one process at a time. */
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { newId } from '../../src/domain/ids.ts';
+import { maintain, startMaintenance } from '../../src/workers/maintain.ts';
+import { type TestService, type TestTenant, testService } from '../http/service.ts';
+
+let service: TestService;
+let owner: pg.Client;
+
+beforeAll(async () => {
+  service = await testService();
+  owner = new pg.Client({ connectionString: service.test.ownerUrl });
+  await owner.connect();
+});
+afterAll(async () => {
+  await owner.end();
+  await service.close();
+});
+beforeEach(() => {
+  service.test.time = START;
+});
+
+const START = new Date('2026-01-01T12:00:00.000Z');
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const after = (ms: number) => new Date(START.getTime() + ms);
+const onError = () => (error: unknown) => {
+  throw error;
+};
+const round = () => maintain(service.platform, service.test.url, onError);
+
+async function filled(): Promise<TestTenant> {
+  const tenant = await service.tenant();
+  const [ada] = (await tenant.people('ada')) as [string];
+  const image = await tenant.upload('#ff0000');
+  await tenant.encode();
+  await tenant.ask(
+    `mutation ($user: ID!, $image: ID!) {
+      submitFeedback(input: { items: [{ user: { id: $user }, image: { id: $image }, sentiment: LIKE }], idempotencyKey: "once" }) { userErrors { code } }
+    }`,
+    { user: ada, image },
+  );
+  await tenant.ask('{ users(first: 1) { nodes { recommendations(first: 1) { nodes { value } } } } }');
+  await tenant.ask('mutation { createApiKey(input: { name: "k", role: SERVICE }) { secret } }', {}, tenant.adminKey);
+  const { database } = service.platform;
+  await tenant.run(() =>
+    database.pointLease.createMany({
+      data: [{ tenantId: tenant.id, subject: newId(), windowStart: START, leased: 5, granted: 5 }],
+    }),
+  );
+  return tenant;
+}
+
+function counts({ run }: TestTenant) {
+  const { database } = service.platform;
+  return run(async () => ({
+    addresses: await database.auditAddress.count(),
+    answers: await database.idempotencyKey.count(),
+    lists: await database.recommendationList.count(),
+    leases: await database.pointLease.count({ where: { windowStart: START } }),
+  }));
+}
+
+it('drops each of them of every tenant when its time has come, and not before', async () => {
+  const tenants = [await filled(), await filled()];
+  const full = { addresses: 1, answers: 1, lists: 1, leases: expect.any(Number) };
+  const expectAll = async (expected: object) => {
+    for (const tenant of tenants) expect(await counts(tenant)).toEqual(expected);
+  };
+  expect(await round()).toBe(true);
+  await expectAll(full);
+  service.test.time = after(HOUR + 1);
+  await round();
+  await expectAll({ ...full, lists: 0, leases: 0 });
+  service.test.time = after(DAY + 1);
+  await round();
+  await expectAll({ addresses: 1, answers: 0, lists: 0, leases: 0 });
+  service.test.time = after(30 * DAY + 1);
+  await round();
+  await expectAll({ addresses: 0, answers: 0, lists: 0, leases: 0 });
+  const events = await tenants[0]!.run(() => service.platform.database.auditEvent.count());
+  expect(events).toBe(1); // what was done stays
+});
+
+it('finds within a day the files that no row needs, and leaves those that may be of a running upload', async () => {
+  const tenant = await service.tenant();
+  await tenant.upload('#00ff00');
+  const { pictures, database } = service.platform;
+  const inHour = (hour: number) => new Date(`2026-01-01T${hour}:30:00.000Z`);
+  // Folder 0a is the tenth: its turn is at ten. There, one file of two hours before and one of half an hour before.
+  const [old, young] = [`0a${'0'.repeat(62)}`, `0a${'1'.repeat(62)}`];
+  for (const [sha256, time] of [
+    [old, new Date(inHour(10).getTime() - 2 * HOUR)],
+    [young, new Date(inHour(10).getTime() - HOUR / 2)],
+  ] as const) {
+    await pictures.put(tenant.id, sha256, Buffer.from('left by a process that died'));
+    await utimes(join(service.pictureFolder, tenant.id, '0a', sha256), time, time);
+  }
+  const named = async () => (await tenant.run(() => database.fileToErase.findMany())).map(({ sha256 }) => sha256);
+  service.test.time = inHour(11);
+  await round();
+  expect(await named()).toEqual([]);
+  service.test.time = inHour(10);
+  await round();
+  expect(await named()).toEqual([old]);
+  const jobs = await owner.query(`SELECT FROM pgboss.job WHERE name = 'erase' AND singleton_key = $1`, [tenant.id]);
+  expect(jobs.rowCount).toBe(1);
+});
+
+it('sends a job again for files that are still named', async () => {
+  const tenant = await service.tenant();
+  const { database } = service.platform;
+  await tenant.run(() => database.fileToErase.create({ data: { tenantId: tenant.id, sha256: 'c'.repeat(64) } }));
+  await round();
+  const jobs = await owner.query(`SELECT FROM pgboss.job WHERE name = 'erase' AND singleton_key = $1`, [tenant.id]);
+  expect(jobs.rowCount).toBe(1);
+});
+
+it('takes out finished jobs of tenants that are no more, and no others', async () => {
+  const tenant = await service.tenant();
+  const gone = newId();
+  await owner.query(
+    `INSERT INTO pgboss.job (name, state, singleton_key, data)
+     VALUES ('encode', 'completed', $1, '{}'), ('encode', 'created', $1, '{}'), ('encode', 'completed', $2, '{}')`,
+    [gone, tenant.id],
+  );
+  await round();
+  const { rows } = await owner.query(
+    'SELECT state::text, singleton_key AS key FROM pgboss.job WHERE singleton_key IN ($1, $2) ORDER BY state',
+    [gone, tenant.id],
+  );
+  expect(rows).toEqual([
+    { state: 'completed', key: tenant.id },
+    { state: 'created', key: gone },
+  ]);
+});
+
+it('is left to the process that is at it', async () => {
+  await owner.query('SELECT pg_advisory_lock($1)', [0x6d61696e]);
+  expect(await round()).toBe(false);
+  await owner.query('SELECT pg_advisory_unlock($1)', [0x6d61696e]);
+  expect(await round()).toBe(true);
+});
+
+it('begins at once, and has ended when it has stopped; what fails of one tenant is logged and keeps no other from it', async () => {
+  const [broken, tenant] = [await filled(), await filled()];
+  await owner.query(`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+    CREATE TRIGGER refuse BEFORE DELETE ON recommendation_lists FOR EACH ROW
+      WHEN (OLD.tenant_id = '${broken.id}') EXECUTE FUNCTION refuse();`);
+  service.test.time = after(2 * HOUR);
+  const logged: unknown[] = [];
+  const maintenance = startMaintenance(service.platform, service.test.url, {
+    error: (details) => void logged.push(details),
+  });
+  while ((await counts(tenant)).lists > 0 || logged.length === 0) await new Promise((done) => setTimeout(done, 20));
+  await maintenance.stop();
+  expect(logged).toEqual([{ err: expect.any(Error), tenant: broken.id }]);
+  await owner.query('DROP TRIGGER refuse ON recommendation_lists; DROP FUNCTION refuse');
+});
