@@ -1,12 +1,11 @@
 /** People's own tokens: which are believed, whom they stand for, and in which words the others are turned away. */
 import { createHmac } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { KeySets } from '../../src/domain/keySets.ts';
 import { verifyPersonToken } from '../../src/domain/personTokens.ts';
 import { SecretBox } from '../../src/domain/secretBox.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { newKey, type Provider, type ProviderKey, startProvider } from '../support/provider.ts';
-import { claimsOf, newIssuer, signWithSecret, TEST_TLS, type TokenIssuer, tokenParts } from '../support/tokens.ts';
+import { claimsOf, signWithSecret, type TokenIssuer, tokenParts, tokenTenant } from '../support/tokens.ts';
 
 type Tenant = Awaited<ReturnType<typeof newTenant>>;
 
@@ -42,21 +41,11 @@ async function openProvider(...keys: ProviderKey[]): Promise<Provider> {
 }
 
 /** A tenant that takes tokens by key set and by secret, or by what is given of the two. */
-async function tenantWithTokens(only: 'keySet' | 'secret' | 'both' = 'both') {
-  const made = await newTenant(test.database);
-  const from = newIssuer(made.id);
-  await made.run(() =>
-    test.database.tenant.update({
-      where: { id: made.id },
-      data: {
-        tokenIssuer: from.issuer,
-        tokenKeySetUrl: only === 'secret' ? null : provider.url,
-        tokenSecret: only === 'keySet' ? null : platform.secrets.seal(from.secret, made.id),
-      },
-    }),
-  );
-  return { tenant: made, issuer: from };
-}
+const tenantWithTokens = (only: 'keySet' | 'secret' | 'both' = 'both') =>
+  tokenTenant(test.database, {
+    keySetUrl: only === 'secret' ? null : provider.url,
+    secrets: only === 'keySet' ? null : platform.secrets,
+  });
 
 const claims = (changed: Record<string, unknown> = {}, from = issuer) =>
   claimsOf(from, { sub: 'ada', ...changed }, test.time);
@@ -325,92 +314,6 @@ describe('a token that is refused', () => {
     const forged = await signWithSecret({ ...from, secret: 'x'.repeat(40) }, { sub: 'ada' }, test.time);
     await expect(verify(forged)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(await userIds(other, 'ada')).toEqual([]);
-  });
-});
-
-describe('a key set', () => {
-  const tenantOfProvider = async (...keys: ProviderKey[]) => {
-    const own = await openProvider(...keys);
-    const made = await tenantWithTokens('keySet');
-    await made.tenant.run(() =>
-      test.database.tenant.update({ where: { id: made.tenant.id }, data: { tokenKeySetUrl: own.url } }),
-    );
-    return { own, from: made.issuer };
-  };
-
-  it('is read anew for a key that it lacks: a rotation is felt within 30 seconds', async () => {
-    const [old, next] = [await newKey('ES256', 'old'), await newKey('ES256', 'next')];
-    const { own, from } = await tenantOfProvider(old);
-    await verify(await old.sign(claims({}, from)));
-    own.keys = [old, next];
-    const token = await next.sign(claims({}, from));
-    const message = `The tenant's key set has no key for this token (kid "next", ES256); it was read a moment ago.`;
-    await expect(verify(token)).rejects.toMatchObject(refused(message));
-    test.time = new Date(test.time.getTime() + 30_000);
-    expect(await verify(token)).toMatchObject({ role: 'USER' });
-    expect(await verify(await old.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
-  });
-
-  it('whose one key has no name may change it just so', async () => {
-    const [old, next] = [await newKey('ES256'), await newKey('ES256')];
-    const { own, from } = await tenantOfProvider(old);
-    await verify(await old.sign(claims({}, from)));
-    own.keys = [next];
-    test.time = new Date(test.time.getTime() + 30_000);
-    expect(await verify(await next.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
-  });
-
-  it('is asked for once by 200 tokens of keys that never were', async () => {
-    const [known, forged] = [await newKey('ES256', 'known'), await newKey('ES256', 'forged')];
-    const { own, from } = await tenantOfProvider(known);
-    await verify(await known.sign(claims({}, from)));
-    test.time = new Date(test.time.getTime() + 30_000);
-    const [header, payload, signature] = (await forged.sign(claims({}, from))).split('.');
-    expect(header).toBeDefined();
-    const flood = Array.from({ length: 200 }, (_, i) => {
-      const named = Buffer.from(JSON.stringify({ alg: 'ES256', kid: `forged-${i}` })).toString('base64url');
-      return verify(`${named}.${payload}.${signature}`).catch(({ code }) => code);
-    });
-    for (const code of await Promise.all(flood)) expect(['UNAUTHENTICATED', 'NOT_READY']).toContain(code);
-    expect(own.asked).toHaveLength(2);
-    expect(await verify(await known.sign(claims({}, from)))).toMatchObject({ role: 'USER' });
-  });
-
-  it('of several keys needs a token that names one', async () => {
-    const [one, two] = [await newKey('ES256'), await newKey('ES256')];
-    const { from } = await tenantOfProvider(one, two);
-    await expect(verify(await one.sign(claims({}, from)))).rejects.toMatchObject(
-      refused("The tenant's key set has several keys for this token: its header must name one (kid)."),
-    );
-  });
-
-  it('with a key that is too weak or damaged lets nobody in, and is no fault of the service', async () => {
-    const key = await newKey('RS256', 'weak');
-    const { own, from } = await tenantOfProvider(key);
-    own.answer = (_, response) =>
-      response.end(JSON.stringify({ keys: [{ kty: 'RSA', kid: 'weak', n: 'AQAB', e: 'AQAB' }] }));
-    await expect(verify(await key.sign(claims({}, from)))).rejects.toMatchObject(
-      refused('The key that this token is signed with cannot be used for RS256.'),
-    );
-  });
-
-  it('that cannot be had is told as such', async () => {
-    const { own, from } = await tenantOfProvider(rsa);
-    await own.close();
-    await expect(verify(await rsa.sign(claims({}, from)))).rejects.toMatchObject(
-      refused(
-        "The tenant's key set (tokenKeySetUrl) could not be had: it could not be reached over https at a public address. It is asked for again every 30 seconds.",
-      ),
-    );
-  });
-
-  it('is fetched from nowhere inside, whatever the row says', async () => {
-    const strict = new KeySets({ internalHosts: [], ca: TEST_TLS.cert, now: test.now, log: { warn: () => {} } });
-    const asked = provider.asked.length;
-    await expect(
-      verifyPersonToken({ ...platform, keySets: strict }, await rsa.sign(claims()), test.time),
-    ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
-    expect(provider.asked).toHaveLength(asked);
   });
 });
 

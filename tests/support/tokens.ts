@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type JWTPayload, SignJWT } from 'jose';
+import type { Database } from '../../src/database/client.ts';
 import { type KeySetLog, type KeySetOptions, KeySets } from '../../src/domain/keySets.ts';
 import type { PlatformParts } from '../../src/domain/platform.ts';
 import { SecretBox } from '../../src/domain/secretBox.ts';
+import { newTenant } from './database.ts';
 
 const read = (file: string) => readFileSync(new URL(`./tls/${file}`, import.meta.url), 'utf8');
 /** Of localhost, 127.0.0.1 and provider.test, for tests alone: anybody may know the key. */
@@ -34,6 +36,23 @@ export function signWithSecret(issuer: TokenIssuer, claims: Claims, now: Date): 
   return new SignJWT(claimsOf(issuer, claims, now))
     .setProtectedHeader({ alg: 'HS256' })
     .sign(new TextEncoder().encode(issuer.secret));
+}
+
+/** A tenant that takes tokens, by a key set or a shared secret or both, and who issues them. */
+export async function tokenTenant(
+  database: Database,
+  { keySetUrl, secrets }: { keySetUrl: string | null; secrets: SecretBox | null },
+) {
+  const tenant = await newTenant(database);
+  const issuer = newIssuer(tenant.id);
+  const tokenSecret = secrets?.seal(issuer.secret, tenant.id) ?? null;
+  await tenant.run(() =>
+    database.tenant.update({
+      where: { id: tenant.id },
+      data: { tokenIssuer: issuer.issuer, tokenKeySetUrl: keySetUrl, tokenSecret },
+    }),
+  );
+  return { tenant, issuer };
 }
 
 const NO_LOG: KeySetLog = { warn: () => {} };
