@@ -126,7 +126,7 @@ function sectionsOf(platform: Platform, userId: string): Section[] {
       async (after) => {
         const rows = await database.auditEvent.findMany({
           where: {
-            OR: [{ actor: userId }, { subject: toGlobalId('User', userId) }],
+            OR: [{ actor: toGlobalId('User', userId) }, { subject: toGlobalId('User', userId) }],
             ...(after === null ? {} : { id: { gt: after } }),
           },
           include: { address: { select: { address: true } } },
@@ -137,7 +137,7 @@ function sectionsOf(platform: Platform, userId: string): Section[] {
           id,
           shown: {
             ...{ id: toGlobalId('AuditEvent', id), at, actor, action, subject, requestId },
-            address: actor === userId ? (address?.address ?? null) : null, // another's is not theirs to see
+            address: actor === toGlobalId('User', userId) ? (address?.address ?? null) : null, // another's is not theirs to see
           },
         }));
       },

@@ -2,7 +2,8 @@
  * How long a client may take to ask, the service to answer, and a client to take the answer; and what becomes of what is
  * late. Nobody holds a connection or a place by being slow. It knows no route.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { PalateError } from '../errors.ts';
 
@@ -59,6 +60,10 @@ export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs
   // By callback: with a promise the answer would be sent a turn later, and a handler that returns its reply would wait
   // for it to be taken, for ever where it stands behind another on a connection that is closed.
   server.addHook('onSend', (_request, { raw }, payload, done) => {
+    if (payload instanceof Readable) {
+      watchStream(raw, answerMs);
+      return done(null, payload);
+    }
     const ms = answerMs + (lengthOf(payload) / MIN_BYTES_PER_SECOND) * 1000;
     const impatience = setTimeout(() => raw.destroy(), ms).unref();
     raw.once('close', () => clearTimeout(impatience));
@@ -73,6 +78,18 @@ export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs
       if (!raw.complete) raw.socket.destroy();
     }, refusedMs).unref();
   });
+}
+
+/** A stream is as long as it is: its client is looked at again and again, and waited for while it reads fast enough. */
+function watchStream(raw: ServerResponse, answerMs: number): void {
+  const least = (MIN_BYTES_PER_SECOND * answerMs) / 1000;
+  let taken = raw.socket?.bytesWritten ?? 0;
+  const looking = setInterval(() => {
+    const before = taken;
+    taken = raw.socket?.bytesWritten ?? 0;
+    if (raw.writableNeedDrain && taken - before < least) raw.destroy();
+  }, answerMs).unref();
+  raw.once('close', () => clearInterval(looking));
 }
 
 const lengthOf = (payload: unknown): number =>
