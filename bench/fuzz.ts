@@ -22,7 +22,7 @@ import { type FuzzReport, faultOf, runFuzz } from './support/fuzzRun.ts';
 import type { FuzzTarget } from './support/fuzzTarget.ts';
 import { askHonestly, type Times } from './support/honestClient.ts';
 import { figure, quantile } from './support/measure.ts';
-import { residentBytes } from './support/processes.ts';
+import { processorMs, residentBytes } from './support/processes.ts';
 import { makeDataDirectory, startService } from './support/service.ts';
 import { fillTenant, makeTenant } from './support/tenants.ts';
 
@@ -75,9 +75,13 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
   };
   console.log('Two tenants are filled; warming up, then the client alone, then the attack');
   await runFuzz({ ...attack, seed: `${values.seed}/warm-up`, requests: WARM_UP_REQUESTS, pauseMs: 0 });
+  const usedBefore = await processorMs(pid);
   const alone = await askHonestly(honest, AbortSignal.timeout(ALONE_MS));
+  const used = await processorMs(pid);
+  const honestMs = (used - usedBefore) / alone.ms.length;
   await delay(SETTLE_MS);
   const before = await residentBytes(pid);
+  const usedUntilNow = await processorMs(pid);
 
   let peak = before;
   const looking = setInterval(() => {
@@ -104,10 +108,16 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
   clearInterval(looking);
   const { exitCode, signalCode } = service.process;
   const crashed = exitCode !== null || signalCode !== null;
+  const hostileMs = crashed
+    ? Number.NaN
+    : ((await processorMs(pid)) - usedUntilNow - times.ms.length * honestMs) / Number(values.requests);
   // The client goes on for a moment, as a service in use does: nothing is collected where nothing is asked.
   if (!crashed) await askHonestly(honest, AbortSignal.timeout(SETTLE_MS));
   const after = crashed ? Number.NaN : await residentBytes(pid);
   tell(report, alone, times, { before, peak, after }, seconds, crashed);
+  console.log(
+    `Processor time of the service: ${figure(hostileMs)} ms a hostile request, ${figure(honestMs)} ms one of the client.`,
+  );
 }
 
 interface Memory {
@@ -124,7 +134,15 @@ function tell(
   seconds: number,
   crashed: boolean,
 ): void {
-  console.table(Object.fromEntries([...report.outcomes].map(([kind, counts]) => [kind, Object.fromEntries(counts)])));
+  console.table(
+    Object.fromEntries(
+      [...report.outcomes].map(([kind, counts]) => {
+        const ms = report.ms.get(kind)!;
+        const times = { 'p50, ms': figure(quantile(ms, 0.5)), 'most, ms': figure(Math.max(...ms)) };
+        return [kind, { ...times, ...Object.fromEntries(counts) }];
+      }),
+    ),
+  );
   const ratio = (share: number) => quantile(beside.ms, share) / quantile(alone.ms, share);
   const row = ({ ms, failures }: Times) => ({
     ...{ requests: ms.length, failed: failures.length },

@@ -7,6 +7,9 @@ import { halfOpen, oddHeaders, randomRoute, socketGarbage } from './fuzzHttp.ts'
 import { form, pictureAddress, rawPicture } from './fuzzPictures.ts';
 import type { FuzzRequest, FuzzTarget, Generator } from './fuzzTarget.ts';
 
+/** The kind of which none may be answered. */
+export const FORGED = 'forged credential';
+
 /** Parts of 100. */
 const KINDS: Readonly<Record<string, readonly [parts: number, draw: Generator]>> = {
   'malformed JSON': [10, malformedJson],
@@ -19,7 +22,7 @@ const KINDS: Readonly<Record<string, readonly [parts: number, draw: Generator]>>
   'damaged picture': [5, rawPicture],
   'damaged form': [5, form],
   'unsigned address': [3, pictureAddress],
-  'forged credential': [7, forgedCredential],
+  [FORGED]: [7, forgedCredential],
   'random route': [4, randomRoute],
   'odd headers': [3, oddHeaders],
   'socket garbage': [3, socketGarbage],

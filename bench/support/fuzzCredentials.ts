@@ -6,9 +6,10 @@ import { type FuzzTarget, type Generator, randomBytes } from './fuzzTarget.ts';
 function forgedKey(random: Random, { serviceKey }: FuzzTarget): string {
   const at = random.int(serviceKey.length);
   const [, tenant, secret] = serviceKey.split('_');
+  const wrong = random.pick(['A', 'B', '_', '-', '0', '.', '%00'].filter((character) => character !== serviceKey[at]));
   return random.pick([
     () => serviceKey.slice(0, at),
-    () => serviceKey.slice(0, at) + random.pick(['A', '_', '-', '0', '.', '%00']) + serviceKey.slice(at + 1),
+    () => serviceKey.slice(0, at) + wrong + serviceKey.slice(at + 1),
     () => serviceKey.toUpperCase(),
     () => `${serviceKey}${serviceKey}`,
     () => `plt_${randomBytes(random, 16).toString('hex')}_${secret}`,

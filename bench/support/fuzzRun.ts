@@ -1,7 +1,7 @@
 /** Sends hostile requests over several connections and judges each answer: what a service may never do is a fault. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../../src/random.ts';
-import { drawRequest } from './fuzz.ts';
+import { drawRequest, FORGED } from './fuzz.ts';
 import { type Answer, FuzzClient } from './fuzzClient.ts';
 import type { FuzzTarget } from './fuzzTarget.ts';
 
@@ -19,6 +19,8 @@ export interface Fault {
 export interface FuzzReport {
   /** By kind of request, how often each outcome came. */
   readonly outcomes: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** By kind of request, how long each took, milliseconds. */
+  readonly ms: ReadonlyMap<string, readonly number[]>;
   readonly faults: readonly Fault[];
 }
 
@@ -38,6 +40,7 @@ export interface FuzzOptions {
 export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   const { url, target, seed, requests, connections, pauseMs, told, stop } = options;
   const outcomes = new Map<string, Map<string, number>>();
+  const ms = new Map<string, number[]>();
   const faults: Fault[] = [];
   let next = 0;
   const attack = async (connection: number): Promise<void> => {
@@ -45,10 +48,14 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     const pauses = new Random(`fuzz/${seed}/pauses ${connection}`);
     for (let number = next++; number < requests && !stop?.aborted; number = next++) {
       const { kind, request } = drawRequest(seed, number, target);
+      const begun = performance.now();
       const answer = await client.send(request);
+      const times = ms.get(kind) ?? [];
+      ms.set(kind, times);
+      times.push(performance.now() - begun);
       const counts = outcomes.get(kind) ?? new Map<string, number>();
       outcomes.set(kind, counts.set(String(answer.outcome), (counts.get(String(answer.outcome)) ?? 0) + 1));
-      const what = faultOf(answer);
+      const what = faultOf(answer) ?? (kind === FORGED && isTaken(answer) ? 'a forged credential was taken' : null);
       if (what) faults.push({ number, kind, what });
       told?.(number + 1);
       if (pauseMs > 0) await delay(-pauseMs * Math.log(1 - pauses.uniform()));
@@ -56,8 +63,10 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
     client.close();
   };
   await Promise.all(Array.from({ length: connections }, (_, connection) => attack(connection)));
-  return { outcomes, faults: faults.toSorted((a, b) => a.number - b.number) };
+  return { outcomes, ms, faults: faults.toSorted((a, b) => a.number - b.number) };
 }
+
+const isTaken = ({ outcome }: Answer): boolean => typeof outcome === 'number' && outcome < 400;
 
 /** What is wrong with an answer, whatever was asked; null for one that is well. */
 export function faultOf({ outcome, body, requestId }: Answer): string | null {
