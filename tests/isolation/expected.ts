@@ -239,6 +239,24 @@ export const READERS: Readonly<Record<string, string>> = {
   'AuditEventEdge.cursor': 'A',
 };
 
+/**
+ * What a right request of each route is answered: the status to nobody, OPERATOR, ADMIN, SERVICE and USER. A signed
+ * picture address is its own credential.
+ */
+export const ROUTES: Readonly<Record<string, string>> = {
+  'GET /healthz': '200 200 200 200 200',
+  'HEAD /healthz': '200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200',
+  'HEAD /readyz': '200 200 200 200 200',
+  'POST /images': '401 403 201 200 403',
+  'GET /pictures/:tenantId/:imageId': '200 200 200 200 200',
+  'HEAD /pictures/:tenantId/:imageId': '200 200 200 200 200',
+  'POST /graphql': '401 200 200 200 200',
+  'GET /graphql': '401 200 200 200 200',
+  'HEAD /graphql': '401 405 405 405 405',
+  'GET /anything else': '404 404 404 404 404',
+};
+
 export const ROLES = ['OPERATOR', 'ADMIN', 'SERVICE', 'USER'] as const;
 export type Role = (typeof ROLES)[number];
 

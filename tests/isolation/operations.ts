@@ -148,6 +148,26 @@ function sampleOf(type: GraphQLInputType, fill: Fill, on: string | null): unknow
 }
 
 /**
+ * What `fill` gives, but for one id or text: `value` where `leaf` (`Type.field(argument.field.field)`) says, and around
+ * it what is needed for it to be heeded.
+ */
+export function placing(schema: GraphQLSchema, leaf: string, value: unknown, fill: Fill): Fill {
+  const [, type = '', field = '', way = ''] = /^(\w+)\.(\w+)\((.*)\)$/.exec(leaf) ?? [];
+  const [name = '', ...path] = way.split('.');
+  const { args } = (schema.getType(type) as GraphQLObjectType).getFields()[field]!;
+  const arg = args.find((each) => each.name === name)!;
+  const place = (input: GraphQLInputType, [next, ...rest]: readonly string[]): unknown => {
+    if (isNonNullType(input)) return place(input.ofType, next === undefined ? [] : [next, ...rest]);
+    if (isListType(input)) return [place(input.ofType, next === undefined ? [] : [next, ...rest])];
+    if (next === undefined || !isInputObjectType(input)) return value;
+    const placed = { [next]: place(input.getFields()[next]!.type, rest) };
+    return input.isOneOf ? placed : { ...(sampleOf(input, fill, null) as object), ...placed };
+  };
+  const whole = place(arg.type, path);
+  return (coordinate, on) => (coordinate === `${type}.${field}(${name})` ? whole : fill(coordinate, on));
+}
+
+/**
  * Everything of a type that a role may read without an argument, so many types deep. An object that is asked for no
  * deeper answers its type alone.
  */

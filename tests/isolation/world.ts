@@ -15,6 +15,8 @@ export const TENANT_TABLES = `
   SELECT table_name AS name FROM information_schema.columns
   WHERE table_schema = 'public' AND column_name = 'tenant_id' ORDER BY table_name`;
 
+/** People beside the two: with them there are enough for anonymous similarity. */
+const CROWD = 20;
 /** Limits that no test is about: as many points as there can be. */
 const MOST_POINTS = 2_147_483_647;
 
@@ -58,10 +60,16 @@ export async function makeWorld(): Promise<World> {
   const ours = await fill(service, owner, operator.secret, 'ocelot', ['#ff0000', '#00ff00', '#0000ff']);
   const theirs = await fill(service, owner, operator.secret, 'zebra', ['#ee1100', '#11ee00', '#1100ee']);
 
+  const tokens = new Map<Side, Promise<string>>();
+  const tokenOf = (side: Side): Promise<string> => {
+    const token = tokens.get(side) ?? side.tenant.personKey(`${side.word}-ada`);
+    tokens.set(side, token);
+    return token;
+  };
   const key = async (role: Role, side = ours): Promise<string> => {
     if (role === 'OPERATOR') return operator.secret;
     if (role === 'ADMIN') return side.adminKey;
-    return role === 'SERVICE' ? side.tenant.serviceKey : side.tenant.personKey(`${side.word}-ada`);
+    return role === 'SERVICE' ? side.tenant.serviceKey : tokenOf(side);
   };
   return {
     ...{ service, ours, theirs, owner, key },
@@ -121,6 +129,9 @@ async function fill(
     'mutation ($items: [UpsertUserItem!]!) { upsertUsers(input: { items: $items }) { users { id } } }',
     { items: names.map((externalId) => ({ externalId, displayName: `${externalId} displayed` })) },
   );
+  // A crowd: only where there is one does a person see how near others are.
+  const crowd = Array.from({ length: CROWD }, (_, i) => `${word}-other-${i}`);
+  await tenant.people(...crowd);
   const describe = (name: string) => ({
     ...{ externalId: `${name}-image`, prompt: `a ${name}prompt`, generator: `${name}-generator` },
     collection: `${name}-collection`,
@@ -131,6 +142,10 @@ async function fill(
     await tenant.upload(forBob, { ...describe(names[1]), owner: names[1] }),
   ];
   await tenant.encode();
+  const item = (externalId: string) => ({ user: { externalId }, image: { id: shared }, sentiment: 'LIKE' });
+  await must('mutation ($items: [FeedbackItem!]!) { submitFeedback(input: { items: $items }) { feedback { id } } }', {
+    items: crowd.map(item),
+  });
   const people: NodeIds[] = [];
   for (const [i, name] of names.entries()) {
     const [user, image] = [upsertUsers.users[i].id as string, images[i]!];
