@@ -27,7 +27,7 @@ const OF_TENANT = [
   `INSERT INTO item_vectors (tenant_id, tower, image_id, vector) VALUES ($1, ${HASH}, '${NOBODY}', 'x')`,
   `INSERT INTO idempotency_keys (tenant_id, asker, operation, key, request_sha256, ids, user_errors, user_ids)
      VALUES ($1, '${NOBODY}', 'submitFeedback', 'a key', sha256('x'), '{}', '[]', '{}')`,
-  `INSERT INTO point_leases (tenant_id, subject, window_start, leased) VALUES ($1, $1, now(), 1)`,
+  `INSERT INTO point_leases (tenant_id, subject, window_start, leased, granted) VALUES ($1, $1, now(), 1, 1)`,
   `INSERT INTO audit_events (tenant_id, id, at, actor, action, request_id)
      VALUES ($1, '${NOBODY}', now(), 'a key', 'createApiKey', 'a request')`,
   `INSERT INTO audit_addresses (tenant_id, event_id, address, at) VALUES ($1, '${NOBODY}', '127.0.0.1', now())`,

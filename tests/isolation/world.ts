@@ -16,7 +16,7 @@ export const TENANT_TABLES = `
   WHERE table_schema = 'public' AND column_name = 'tenant_id' ORDER BY table_name`;
 
 /** People beside the two: with them there are enough for anonymous similarity. */
-const CROWD = 20;
+export const CROWD = 20;
 /** Limits that no test is about: as many points as there can be. */
 const MOST_POINTS = 2_147_483_647;
 
@@ -57,6 +57,7 @@ export async function makeWorld(): Promise<World> {
   const operator = await withTenant(NO_TENANT, () =>
     issueApiKey(service.test.database, doer, service.test.time, { name: 'operator', role: 'OPERATOR' }),
   );
+  await owner.query('UPDATE tenants SET points_per_minute = $1', [MOST_POINTS]); // the operators'
   const ours = await fill(service, owner, operator.secret, 'ocelot', ['#ff0000', '#00ff00', '#0000ff']);
   const theirs = await fill(service, owner, operator.secret, 'zebra', ['#ee1100', '#11ee00', '#1100ee']);
 
@@ -190,8 +191,6 @@ async function fill(
 async function fillByHand(owner: pg.Client, tenantId: string, word: string): Promise<void> {
   for (const statement of [
     `INSERT INTO erasures (tenant_id, user_id, erased_at, feedback_deleted) VALUES ($1, gen_random_uuid(), now(), 3)`,
-    `INSERT INTO point_leases (tenant_id, subject, window_start, leased)
-       VALUES ($1, gen_random_uuid(), '2020-01-01', 1) ON CONFLICT DO NOTHING`,
     `INSERT INTO training_people (tenant_id, model_id, user_id)
        SELECT $1, models.id, users.id FROM models JOIN users USING (tenant_id) WHERE tenant_id = $1`,
     `INSERT INTO idempotency_keys (tenant_id, asker, operation, key, request_sha256, ids, user_errors, user_ids)
