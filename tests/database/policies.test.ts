@@ -43,6 +43,7 @@ const TABLES: Readonly<Record<string, Expected>> = {
   audit_events: { tenant: 'N', P: '', Q: '', addedToOnly: true },
   audit_addresses: { tenant: 'N', P: '', Q: '' },
   erasures: { tenant: 'N', P: '', Q: '', addedToOnly: true },
+  files_to_erase: { tenant: 'N', P: '', Q: '' },
   training_people: { whose: 'user_id', tenant: 'PQ', P: '', Q: '' },
 };
 

@@ -32,6 +32,7 @@ const OF_TENANT = [
      VALUES ($1, '${NOBODY}', now(), 'a key', 'createApiKey', 'a request')`,
   `INSERT INTO audit_addresses (tenant_id, event_id, address, at) VALUES ($1, '${NOBODY}', '127.0.0.1', now())`,
   `INSERT INTO erasures (tenant_id, user_id, erased_at, feedback_deleted) VALUES ($1, '${NOBODY}', now(), 1)`,
+  `INSERT INTO files_to_erase (tenant_id, sha256) VALUES ($1, ${HASH})`,
 ];
 const OF_PERSON = [
   `INSERT INTO users (tenant_id, id, external_id) VALUES ($1, $2::uuid, $2::text)`,

@@ -46,6 +46,12 @@ export const READERS: Readonly<Record<string, string>> = {
   'Mutation.upsertUsers': 'a S',
   'UpsertUsersPayload.users': 'a S',
   'UpsertUsersPayload.userErrors': 'a S',
+  // Erased by the tenant's programs, or by themself.
+  'Mutation.deleteUser': 'a S U',
+  'DeleteUserPayload.deletedId': 'a S U',
+  'DeleteUserPayload.feedbackDeleted': 'a S U',
+  'DeleteUserPayload.modelsTrainedOnUser': 'a S U',
+  'DeleteUserPayload.userErrors': 'a S U',
 
   // Images: a person sees those of nobody and their own; how many there are is the tenant's business.
   'Query.image': 'a S U',
@@ -73,6 +79,9 @@ export const READERS: Readonly<Record<string, string>> = {
   'Mutation.updateImages': 'a S',
   'UpdateImagesPayload.images': 'a S',
   'UpdateImagesPayload.userErrors': 'a S',
+  'Mutation.deleteImages': 'a S',
+  'DeleteImagesPayload.deletedIds': 'a S',
+  'DeleteImagesPayload.userErrors': 'a S',
 
   // Judgements: given by the tenant's programs for anybody, by a person for themself.
   'Feedback.id': 'a S U',
@@ -202,6 +211,9 @@ export const READERS: Readonly<Record<string, string>> = {
   'Mutation.updateTenant': 'O',
   'UpdateTenantPayload.tenant': 'O',
   'UpdateTenantPayload.userErrors': 'O',
+  'Mutation.deleteTenant': 'O',
+  'DeleteTenantPayload.deletedId': 'O',
+  'DeleteTenantPayload.userErrors': 'O',
   'Mutation.updateTenantSettings': 'A',
   'UpdateTenantSettingsPayload.tenant': 'A',
   'UpdateTenantSettingsPayload.userErrors': 'A',
@@ -256,6 +268,8 @@ export const ROUTES: Readonly<Record<string, string>> = {
   'POST /images': '401 403 201 200 403',
   'GET /pictures/:tenantId/:imageId': '200 200 200 200 200',
   'HEAD /pictures/:tenantId/:imageId': '200 200 200 200 200',
+  'GET /users/:id/export': '401 404 200 200 200',
+  'HEAD /users/:id/export': '401 404 200 200 200',
   'POST /graphql': '401 200 200 200 200',
   'GET /graphql': '401 200 200 200 200',
   'HEAD /graphql': '401 405 405 405 405',

@@ -1,6 +1,6 @@
 /** Every HTTP route that there is, as every role meets it; what is another tenant's stays out of reach by any of them. */
 import { fromGlobalId } from '../../src/domain/ids.ts';
-import { picture } from '../http/service.ts';
+import { picture, unknownId } from '../http/service.ts';
 import { ROLES, ROUTES, type Role } from './expected.ts';
 import { makeWorld, type World } from './world.ts';
 
@@ -46,6 +46,7 @@ async function send(route: string, caller: Caller): Promise<Response> {
     return fetch(`${url}${path}`, { method, headers: { ...headers, 'content-type': 'image/png' }, body });
   }
   if (path === '/pictures/:tenantId/:imageId') return fetch(await urlOf(world.ours.shared), { method, headers });
+  if (path === '/users/:id/export') return fetch(`${url}/users/${world.ours.ada.User}/export`, { method, headers });
   return fetch(`${url}${path.replaceAll(/:\w+/g, 'nothing')}`, { method, headers });
 }
 
@@ -98,6 +99,25 @@ describe('POST /images', () => {
     const response = await fetch(`${world.service.url}/images`, { method: 'POST', headers, body });
     expect(response.status).toBe(201);
     expect(await response.json()).not.toEqual({ id: world.theirs.shared });
+  });
+});
+
+describe('an export', () => {
+  it("of another tenant's person, of another person to a USER, and of one that never was are the same", async () => {
+    const read = async (id: string, caller: Role) => {
+      const response = await fetch(`${world.service.url}/users/${id}/export`, { headers: await headersOf(caller) });
+      return [response.status, await response.text()];
+    };
+    const never = unknownId('User');
+    for (const caller of ROLES) {
+      const words = await read(never, caller);
+      expect(words[0]).toBe(404);
+      const { ours, theirs } = world;
+      const others = caller === 'USER' ? [ours.bob.User] : [];
+      for (const id of [theirs.ada.User, theirs.bob.User, ours.ada.Image, 'nonsense', ...others]) {
+        expect(await read(id, caller)).toEqual(words);
+      }
+    }
   });
 });
 

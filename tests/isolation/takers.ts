@@ -36,6 +36,7 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'User.similarUsers(after)': 'cursor',
   'Mutation.upsertUsers(input.items.externalId)': 'name',
   'Mutation.upsertUsers(input.items.displayName)': 'text',
+  'Mutation.deleteUser(input.id)': ['User'],
 
   'Query.image(by.id)': ['Image'],
   'Query.image(by.externalId)': 'reference',
@@ -49,6 +50,7 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.updateImages(input.items.owner.id)': ['User'],
   'Mutation.updateImages(input.items.owner.externalId)': 'reference',
   'Mutation.updateImages(input.items.collection)': 'name',
+  'Mutation.deleteImages(input.ids)': ['Image'],
 
   'Mutation.submitFeedback(input.items.user.id)': ['User'],
   'Mutation.submitFeedback(input.items.user.externalId)': 'reference',
@@ -74,6 +76,8 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.createTenant(input.name)': 'text',
   'Mutation.updateTenant(input.id)': ['Tenant'],
   'Mutation.updateTenant(input.name)': 'text',
+  'Mutation.deleteTenant(input.id)': ['Tenant'],
+  'Mutation.deleteTenant(input.confirmName)': 'text',
   'Mutation.updateTenantSettings(input.tokenIssuer)': 'text',
   'Mutation.updateTenantSettings(input.tokenKeySetUrl)': 'text',
   'Mutation.updateTenantSettings(input.tokenSecret)': 'text',

@@ -191,6 +191,7 @@ async function fill(
 async function fillByHand(owner: pg.Client, tenantId: string, word: string): Promise<void> {
   for (const statement of [
     `INSERT INTO erasures (tenant_id, user_id, erased_at, feedback_deleted) VALUES ($1, gen_random_uuid(), now(), 3)`,
+    `INSERT INTO files_to_erase (tenant_id, sha256) VALUES ($1, repeat('f', 64))`,
     `INSERT INTO training_people (tenant_id, model_id, user_id)
        SELECT $1, models.id, users.id FROM models JOIN users USING (tenant_id) WHERE tenant_id = $1`,
     `INSERT INTO idempotency_keys (tenant_id, asker, operation, key, request_sha256, ids, user_errors, user_ids)
