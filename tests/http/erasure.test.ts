@@ -1,9 +1,6 @@
 /** Erasing people and pictures: what is found before is found nowhere after, in tables, files, the queue and memory. */
 import { createHash } from 'node:crypto';
-import { withPerson } from '../../src/database/client.ts';
-import type { Caller } from '../../src/domain/credentials.ts';
-import { deleteUser } from '../../src/domain/erasure.ts';
-import { fromGlobalId, newId } from '../../src/domain/ids.ts';
+import { fromGlobalId } from '../../src/domain/ids.ts';
 import { sweepLists } from '../../src/domain/recommendations.ts';
 import { eraseFiles } from '../../src/domain/storedFiles.ts';
 import { findTraces, type Trace } from '../../src/domain/traces.ts';
@@ -50,16 +47,6 @@ const storedFile = async (colour: string) =>
     (bytes) => bytes.length > 0,
     () => false,
   );
-const ada: Caller = {
-  credential: {
-    role: 'USER',
-    tenant: { id: newId(), pointsPerMinute: 1 },
-    ...{ id: newId(), actor: newId(), userId: newId(), pointsPerMinute: null, expiresAt: null },
-  },
-  address: null,
-  requestId: 'a-test',
-};
-
 /** Ada with something in every table, and Bea who shares a request with her and has judged a picture that is Ada's now. */
 async function fill() {
   const [user, bea] = (await tenant.people('ada@example.org', 'bea')) as [string, string];
@@ -187,10 +174,13 @@ describe('deleteUser', () => {
 
   it('lets a person erase themself, beyond what their session sees, and nobody else', async () => {
     const { user, bea } = await fill();
-    const as = (id: string, target: string) =>
-      withPerson(tenant.id, uuid(id), () => deleteUser(service.platform, ada, target));
-    await expect(as(user, bea)).rejects.toMatchObject({ code: 'NOT_FOUND', field: ['id'] });
-    await expect(as(user, user)).resolves.toMatchObject({ deletedId: user, feedbackDeleted: 2 });
+    const key = await tenant.personKey('ada@example.org');
+    const refused = await tenant.ask(DELETE_USER, { id: bea }, key);
+    expect(refused.data.deleteUser.userErrors).toEqual([
+      { field: ['id'], code: 'NOT_FOUND', message: 'There is no user with this id.' },
+    ]);
+    const { data } = await tenant.ask(DELETE_USER, { id: user }, key);
+    expect(data.deleteUser).toMatchObject({ deletedId: user, feedbackDeleted: 2, userErrors: [] });
     await erase();
     expect((await traces(user, 'ada@example.org')).every(({ kept }) => kept)).toBe(true);
     expect(await tenant.run(() => service.platform.database.feedback.count())).toBe(2);
