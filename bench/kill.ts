@@ -9,7 +9,7 @@
  * it had written to the kernel: what a power cut does is the disk's and PostgreSQL's fsync's, and is not shown here.
  */
 import { parseArgs } from 'node:util';
-import { runKills } from './support/killRun.ts';
+import { runKills } from './support/kill/run.ts';
 import { figure, median } from './support/measure.ts';
 
 const { values } = parseArgs({

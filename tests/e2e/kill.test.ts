@@ -1,8 +1,8 @@
 /** What was acknowledged outlives `kill -9`, of the service and of its database; the long form is `npm run bench:kill`. */
 
-import { runKills } from '../../bench/support/killRun.ts';
-import { Ledger } from '../../bench/support/ledger.ts';
-import type { ComparisonSubmission, FeedbackSubmission } from '../../bench/support/submissions.ts';
+import { Ledger } from '../../bench/support/kill/ledger.ts';
+import { runKills } from '../../bench/support/kill/run.ts';
+import type { ComparisonSubmission, FeedbackSubmission } from '../../bench/support/kill/submissions.ts';
 
 it('keeps every acknowledged judgement and comparison once, and answers its keys again', async () => {
   const { kills, faults, judgements, comparisons, replays } = await runKills({ kills: 2, seed: 'e2e' });

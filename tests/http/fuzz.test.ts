@@ -1,6 +1,6 @@
 /** Hostile requests of every kind, from a seed; the long form, with memory and other clients' times, is `npm run bench:fuzz`. */
-import { FUZZ_KINDS } from '../../bench/support/fuzz.ts';
-import { faultOf, runFuzz } from '../../bench/support/fuzzRun.ts';
+import { FUZZ_KINDS } from '../../bench/support/fuzz/requests.ts';
+import { faultOf, runFuzz } from '../../bench/support/fuzz/run.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
 import { picture, type TestService, testService } from './service.ts';
 

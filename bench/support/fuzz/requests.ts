@@ -1,11 +1,11 @@
 /** Every kind of hostile request there is, how often each is drawn, and the request of a number. */
-import { Random } from '../../src/random.ts';
-import { batch, hostileVariables, malformedJson, wrongType } from './fuzzBodies.ts';
-import { forgedCredential } from './fuzzCredentials.ts';
-import { brokenDocument, costly, grammar } from './fuzzDocuments.ts';
-import { halfOpen, oddHeaders, randomRoute, socketGarbage } from './fuzzHttp.ts';
-import { form, pictureAddress, rawPicture } from './fuzzPictures.ts';
-import type { FuzzRequest, FuzzTarget, Generator } from './fuzzTarget.ts';
+import { Random } from '../../../src/random.ts';
+import { batch, hostileVariables, malformedJson, wrongType } from './bodies.ts';
+import { forgedCredential } from './credentials.ts';
+import { brokenDocument, costly, grammar } from './documents.ts';
+import { halfOpen, oddHeaders, randomRoute, socketGarbage } from './http.ts';
+import { form, pictureAddress, rawPicture } from './pictures.ts';
+import type { FuzzRequest, FuzzTarget, Generator } from './target.ts';
 
 /** The kind of which none may be answered. */
 export const FORGED = 'forged credential';

@@ -1,7 +1,7 @@
 /** POST /images and the picture addresses: bytes that are no picture, pictures cut short, forms that are none. */
-import type { Random } from '../../src/random.ts';
-import { type FuzzTarget, type Generator, type HttpRequest, randomBytes, someKey } from './fuzzTarget.ts';
-import { hostileText } from './fuzzValues.ts';
+import type { Random } from '../../../src/random.ts';
+import { type FuzzTarget, type Generator, type HttpRequest, randomBytes, someKey } from './target.ts';
+import { hostileText } from './values.ts';
 
 const MAGICS = [
   '89504e470d0a1a0a',

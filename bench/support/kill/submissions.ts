@@ -2,8 +2,8 @@
  * Feedback and comparisons as several writers send them, drawn from a seed: some with an idempotency key, each with an
  * instant of its own, by which its trace can be found again. What became of them is the ledger's (ledger.ts).
  */
-import type { Random } from '../../src/random.ts';
-import type { RunningService } from './service.ts';
+import type { Random } from '../../../src/random.ts';
+import type { RunningService } from '../service.ts';
 
 const KEYED = 0.6;
 const COMPARISONS = 0.3;

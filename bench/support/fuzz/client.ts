@@ -1,7 +1,7 @@
 /** Sends one hostile request and tells what came of it; a connection that the service closes is an answer too. */
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import type { FuzzRequest, HttpRequest, SocketRequest } from './fuzzTarget.ts';
+import type { FuzzRequest, HttpRequest, SocketRequest } from './target.ts';
 
 /** No request may keep a client waiting longer. */
 const ANSWER_MS = 30_000;

@@ -1,7 +1,7 @@
 /** Values that no argument expects: of the wrong type, the wrong size, the wrong shape, or no value at all. */
-import { toGlobalId } from '../../src/domain/ids.ts';
-import type { Random } from '../../src/random.ts';
-import type { FuzzTarget } from './fuzzTarget.ts';
+import { toGlobalId } from '../../../src/domain/ids.ts';
+import type { Random } from '../../../src/random.ts';
+import type { FuzzTarget } from './target.ts';
 
 /** Stands in JSON for what JSON.stringify cannot write. */
 const RAW = '\u0001raw:';

@@ -1,8 +1,8 @@
 /** Bodies of /graphql: JSON that is none or says something else, types that do not fit, lists of requests, variables. */
-import type { Random } from '../../src/random.ts';
-import { randomDocument } from './fuzzDocuments.ts';
-import { type FuzzTarget, type Generator, graphqlPost, randomBytes, someKey } from './fuzzTarget.ts';
-import { forgedId, hostileNumber, hostileText, hostileValue, toHostileJson } from './fuzzValues.ts';
+import type { Random } from '../../../src/random.ts';
+import { randomDocument } from './documents.ts';
+import { type FuzzTarget, type Generator, graphqlPost, randomBytes, someKey } from './target.ts';
+import { forgedId, hostileNumber, hostileText, hostileValue, toHostileJson } from './values.ts';
 
 const SMALL = '{"query":"{ viewer { role } }"}';
 

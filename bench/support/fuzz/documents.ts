@@ -12,9 +12,9 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
-import type { Random } from '../../src/random.ts';
-import { type FuzzRequest, type FuzzTarget, type Generator, graphqlPost, someKey } from './fuzzTarget.ts';
-import { forgedId, hostileText } from './fuzzValues.ts';
+import type { Random } from '../../../src/random.ts';
+import { type FuzzRequest, type FuzzTarget, type Generator, graphqlPost, someKey } from './target.ts';
+import { forgedId, hostileText } from './values.ts';
 
 const MOST_FIELDS = 5;
 const MOST_LEVELS = 5;

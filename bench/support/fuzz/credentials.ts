@@ -1,7 +1,7 @@
 /** Credentials that are none: keys cut short, changed or of other tenants, and tokens that nobody has signed. */
 import { createHmac } from 'node:crypto';
-import type { Random } from '../../src/random.ts';
-import { type FuzzTarget, type Generator, randomBytes } from './fuzzTarget.ts';
+import type { Random } from '../../../src/random.ts';
+import { type FuzzTarget, type Generator, randomBytes } from './target.ts';
 
 function forgedKey(random: Random, { serviceKey }: FuzzTarget): string {
   const at = random.int(serviceKey.length);

@@ -1,6 +1,6 @@
 /** A client that does what clients do, one request after the other, and notes how long each took and which failed. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask, type FilledTenant } from './tenants.ts';
+import { ask, type FilledTenant } from '../tenants.ts';
 
 /** Between two of its requests. */
 const PAUSE_MS = 20;

@@ -1,6 +1,6 @@
 /** HTTP itself: paths and methods that are not there, headers too many, too long or contradictory, and bytes that are none. */
-import type { Random } from '../../src/random.ts';
-import { type FuzzTarget, type Generator, graphqlPost, randomBytes, someKey } from './fuzzTarget.ts';
+import type { Random } from '../../../src/random.ts';
+import { type FuzzTarget, type Generator, graphqlPost, randomBytes, someKey } from './target.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'SEARCH', 'MKCOL'];
 const PATHS = [

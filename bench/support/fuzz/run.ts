@@ -1,9 +1,9 @@
 /** Sends hostile requests over several connections and judges each answer: what a service may never do is a fault. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Random } from '../../src/random.ts';
-import { drawRequest, FORGED } from './fuzz.ts';
-import { type Answer, FuzzClient } from './fuzzClient.ts';
-import type { FuzzTarget } from './fuzzTarget.ts';
+import { Random } from '../../../src/random.ts';
+import { type Answer, FuzzClient } from './client.ts';
+import { drawRequest, FORGED } from './requests.ts';
+import type { FuzzTarget } from './target.ts';
 
 /** What a busy service, or one that is not up yet, may say with 503. */
 const MAY_BE_503 = new Set(['OVERLOADED', 'NOT_READY']);

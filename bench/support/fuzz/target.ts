@@ -3,7 +3,7 @@
  * A request follows from the target, the seed and its number alone, so that any of them can be sent again by itself.
  */
 import type { GraphQLSchema } from 'graphql';
-import type { Random } from '../../src/random.ts';
+import type { Random } from '../../../src/random.ts';
 
 /** The tenant whose credentials the attackers hold. */
 export interface FuzzTarget {
