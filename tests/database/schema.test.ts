@@ -32,7 +32,10 @@ describe('every table', () => {
   it("has row-level security that holds for its owner too: the tenant's rows, and of a person's only their own", async () => {
     const { rows } = await owner.query<{ name: string; enabled: boolean; forced: boolean; policies: string[] }>(
       `SELECT t.name, t.enabled, t.forced,
-         array_agg(format('%s %s %s', p.permissive, p.cmd, p.qual) ORDER BY p.policyname = 'tenant' DESC, p.policyname) AS policies
+         array_agg(
+           format('%s %s %s', p.permissive, p.cmd, concat_ws(' CHECK ', p.qual, p.with_check))
+           ORDER BY p.policyname = 'tenant' DESC, p.policyname
+         ) AS policies
        FROM (${TABLES}) t LEFT JOIN pg_policies p ON p.tablename = t.name
        GROUP BY t.name, t.enabled, t.forced ORDER BY t.name`,
     );
@@ -40,6 +43,11 @@ describe('every table', () => {
       "PERMISSIVE ALL (tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)";
     const beside = (qualifier: string) => `RESTRICTIVE ALL ((${ME} IS NULL) OR ${qualifier})`;
     const tenantsOwn = `RESTRICTIVE ALL (${ME} IS NULL)`;
+    const onlyRead = [
+      `RESTRICTIVE DELETE (${ME} IS NULL)`,
+      `RESTRICTIVE INSERT (${ME} IS NULL)`,
+      `RESTRICTIVE UPDATE true CHECK (${ME} IS NULL)`,
+    ];
     const personsOwn = beside(`(user_id = ${ME})`);
     const ofVisibleImage = (table: string) =>
       beside(
@@ -58,18 +66,18 @@ describe('every table', () => {
         ).slice(0, -1),
       ],
       comparisons: [true, personsOwn],
-      embeddings: [true, ofVisibleImage('embeddings')],
+      embeddings: [true, ofVisibleImage('embeddings'), ...onlyRead],
       erasures: [true, tenantsOwn],
       feedback: [true, personsOwn],
       files_to_erase: [true, tenantsOwn],
       idempotency_keys: [true, beside(`(asker = ${ME})`)],
-      images: [true, beside(`(owner_id IS NULL) OR (owner_id = ${ME})`)],
-      item_vectors: [true, ofVisibleImage('item_vectors')],
-      models: [true],
+      images: [true, beside(`(owner_id IS NULL) OR (owner_id = ${ME})`), ...onlyRead],
+      item_vectors: [true, ofVisibleImage('item_vectors'), ...onlyRead],
+      models: [true, ...onlyRead],
       point_leases: [true, tenantsOwn],
       profiles: [true, personsOwn],
       recommendation_lists: [true, personsOwn],
-      tenants: [true, "PERMISSIVE SELECT (current_setting('app.operator'::text, true) = 'on'::text)"],
+      tenants: [true, "PERMISSIVE SELECT (current_setting('app.operator'::text, true) = 'on'::text)", ...onlyRead],
       training_people: [true, tenantsOwn],
       users: [true, beside(`(id = ${ME})`)],
     });

@@ -152,6 +152,19 @@ BEGIN
   ] LOOP
     EXECUTE format('CREATE POLICY person ON %I AS RESTRICTIVE USING ((SELECT app_user()) IS NULL)', name);
   END LOOP;
+  -- What a person reads of the tenant's, and their own pictures, they do not write. Rows may still be locked: USING (true).
+  FOREACH name IN ARRAY ARRAY['tenants', 'models', 'images', 'embeddings', 'item_vectors'] LOOP
+    EXECUTE format(
+      'CREATE POLICY person_insert ON %I AS RESTRICTIVE FOR INSERT WITH CHECK ((SELECT app_user()) IS NULL)', name
+    );
+    EXECUTE format(
+      'CREATE POLICY person_update ON %I AS RESTRICTIVE FOR UPDATE USING (true) WITH CHECK ((SELECT app_user()) IS NULL)',
+      name
+    );
+    EXECUTE format(
+      'CREATE POLICY person_delete ON %I AS RESTRICTIVE FOR DELETE USING ((SELECT app_user()) IS NULL)', name
+    );
+  END LOOP;
 END
 $$;
 
