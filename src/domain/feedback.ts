@@ -92,8 +92,8 @@ export interface HistoryEntry {
 }
 
 /**
- * The newest likes and dislikes of each of these users, at most `MAX_HISTORY`, newest first: those of images that are READY
- * and have an item vector in this tower. All in one query; a user without any is left out.
+ * The newest likes and dislikes of each of these users, at most `MAX_HISTORY`, newest first: those of images that are READY,
+ * nobody else's, and have an item vector in this tower. All in one query; a user without any is left out.
  * Index: feedback_tenant_id_user_id_judged_at_id_idx.
  */
 export async function readHistories(
@@ -110,7 +110,8 @@ export async function readHistories(
       -- LIMIT 1 makes each a look-up by key, however many images there are: a user has few of them.
       CROSS JOIN LATERAL (
         SELECT FROM images
-        WHERE tenant_id = feedback.tenant_id AND id = feedback.image_id AND status = 'READY' LIMIT 1
+        WHERE tenant_id = feedback.tenant_id AND id = feedback.image_id AND status = 'READY'
+          AND (owner_id IS NULL OR owner_id = feedback.user_id) LIMIT 1
       ) AS image
       CROSS JOIN LATERAL (
         SELECT vector FROM item_vectors

@@ -39,8 +39,10 @@ export async function updateImages(
     const changed = await planUpdates(transaction, items, userErrors);
     const rows = changed.filter((change) => change !== null);
     const renewed = rows.filter(({ before, after }) => before.prompt !== after.prompt).map(({ after }) => after.id);
+    const moved = rows.filter(({ before, after }) => before.ownerId !== after.ownerId).map(({ after }) => after.id);
     // Users before images, as submitFeedback takes them, so that the two wait for each other and not in a circle.
     await forgetPrompts(transaction, renewed);
+    await renewJudges(transaction, [...new Set([...renewed, ...moved])]);
     await writeUpdates(
       transaction,
       rows.map(({ after }) => after),
@@ -143,15 +145,20 @@ async function writeUpdates(transaction: Queries, images: readonly Image[]): Pro
     WHERE images.tenant_id = ${currentTenant()}::uuid AND images.id = item.id`;
 }
 
-/**
- * Forgets what was computed from the former prompts: the text embeddings, and whatever rests on the judgements of
- * these images. Index: feedback_tenant_id_image_id_idx.
- */
+/** Forgets the text embeddings of the former prompts. */
 async function forgetPrompts(transaction: Queries, imageIds: readonly string[]): Promise<void> {
   if (imageIds.length === 0) return;
   await transaction.$executeRaw`
     DELETE FROM embeddings
     WHERE image_id = ANY(${imageIds}::uuid[]) AND encoder IN (SELECT text_encoder FROM models)`;
+}
+
+/**
+ * Makes stale whatever rests on the judgements of these images: another prompt is another image to the model, and one
+ * that is somebody's own now counts for nobody else. Index: feedback_tenant_id_image_id_idx.
+ */
+async function renewJudges(transaction: Queries, imageIds: readonly string[]): Promise<void> {
+  if (imageIds.length === 0) return;
   const judged = await transaction.feedback.findMany({
     where: { imageId: { in: [...imageIds] }, sentiment: { not: 'SKIP' } },
     select: { userId: true },

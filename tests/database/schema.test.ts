@@ -68,7 +68,12 @@ describe('every table', () => {
       comparisons: [true, personsOwn],
       embeddings: [true, ofVisibleImage('embeddings'), ...onlyRead],
       erasures: [true, tenantsOwn],
-      feedback: [true, personsOwn],
+      feedback: [
+        true,
+        beside(
+          `((user_id = ${ME}) AND (EXISTS ( SELECT\n   FROM images\n  WHERE ((images.tenant_id = feedback.tenant_id) AND (images.id = feedback.image_id))))))`,
+        ).slice(0, -1),
+      ],
       files_to_erase: [true, tenantsOwn],
       idempotency_keys: [true, beside(`(asker = ${ME})`)],
       images: [true, beside(`(owner_id IS NULL) OR (owner_id = ${ME})`), ...onlyRead],

@@ -301,6 +301,39 @@ describe('how near others are in taste', () => {
   });
 });
 
+it('a judgement of a picture that was given to somebody else since is neither seen nor read, and comes back with it', async () => {
+  const other = await service.tenant();
+  const [ada] = (await other.people('ada', 'bob')) as [string];
+  const [red, blue] = [await other.upload('#ff0000'), await other.upload('#0000ff')];
+  await other.encode();
+  await other.judge(ada, 'LIKE', red);
+  await other.judge(ada, 'DISLIKE', blue);
+  const token = await other.personKey('ada');
+  const give = (owner: object | null) =>
+    other.ask(
+      'mutation ($items: [UpdateImageItem!]!) { updateImages(input: { items: $items }) { userErrors { code } } }',
+      {
+        items: [{ id: red, owner }],
+      },
+    );
+  const seen = async (credential: string) => {
+    const query = `query ($ada: ID!, $blue: ID!) { user(by: { id: $ada }) {
+      feedback { totalCount nodes { image { id } } }
+      score(imageId: $blue) { explanation { influences { feedback { image { id } } } } }
+    } }`;
+    const { data, errors } = await other.ask(query, { ada, blue }, credential);
+    expect(errors).toEqual([]);
+    const { feedback, score } = data.user;
+    return [feedback.totalCount, feedback.nodes.length, score.explanation.influences.length];
+  };
+  expect(await seen(token)).toEqual([2, 2, 2]);
+  await give({ externalId: 'bob' });
+  expect(await seen(token)).toEqual([1, 1, 1]);
+  expect(await seen(other.serviceKey)).toEqual([2, 2, 1]);
+  await give(null);
+  expect(await seen(token)).toEqual([2, 2, 2]);
+});
+
 it('writes no token and no secret into the log', async () => {
   const { other, issuer } = await tenantOfProvider();
   const secret = 'the secret that is in no line of the log';

@@ -141,7 +141,7 @@ BEGIN
   END LOOP;
 
   -- Beside the tenant's policy, and with it: a person sees their own rows.
-  FOREACH name IN ARRAY ARRAY['feedback', 'comparisons', 'profiles', 'recommendation_lists'] LOOP
+  FOREACH name IN ARRAY ARRAY['comparisons', 'profiles', 'recommendation_lists'] LOOP
     EXECUTE format(
       'CREATE POLICY person ON %I AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR user_id = (SELECT app_user()))', name
     );
@@ -172,7 +172,11 @@ CREATE POLICY person ON "users" AS RESTRICTIVE USING ((SELECT app_user()) IS NUL
 CREATE POLICY person ON "images" AS RESTRICTIVE
     USING ((SELECT app_user()) IS NULL OR "owner_id" IS NULL OR "owner_id" = (SELECT app_user()));
 CREATE POLICY person ON "idempotency_keys" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR "asker" = (SELECT app_user()));
--- The policies of images and comparisons hold within these.
+-- The policies of images and comparisons hold within these. A judgement of a picture that was given to somebody else
+-- since is kept, and not seen.
+CREATE POLICY person ON "feedback" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR ("user_id" = (SELECT app_user()) AND EXISTS (
+    SELECT FROM "images" WHERE "images"."tenant_id" = "feedback"."tenant_id" AND "images"."id" = "feedback"."image_id"
+)));
 CREATE POLICY person ON "embeddings" AS RESTRICTIVE USING ((SELECT app_user()) IS NULL OR EXISTS (
     SELECT FROM "images" WHERE "images"."tenant_id" = "embeddings"."tenant_id" AND "images"."id" = "embeddings"."image_id"
 ));
