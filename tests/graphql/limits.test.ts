@@ -1,6 +1,6 @@
 /** docs/api.md says what costs what: its table is the one that is reckoned with. */
 import { readFile } from 'node:fs/promises';
-import { UPLOAD_COST } from '../../src/domain/points.ts';
+import { EXPORT_COST, UPLOAD_COST } from '../../src/domain/points.ts';
 import { OWN_COST, SEARCH_COST } from '../../src/graphql/limits.ts';
 
 it('the documented points are those that are charged', async () => {
@@ -10,5 +10,10 @@ it('the documented points are those that are charged', async () => {
   for (const [, fields, points] of table.matchAll(/^\| (`.+`) \| (\d+) \|$/gm)) {
     for (const [, field] of fields!.matchAll(/`([^`]+)`/g)) documented[field!] = Number(points);
   }
-  expect(documented).toEqual({ ...OWN_COST, 'Query.images(query)': SEARCH_COST, 'POST /images': UPLOAD_COST });
+  expect(documented).toEqual({
+    ...OWN_COST,
+    'Query.images(query)': SEARCH_COST,
+    'POST /images': UPLOAD_COST,
+    'GET /users/<id>/export': EXPORT_COST,
+  });
 });
