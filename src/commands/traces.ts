@@ -30,7 +30,7 @@ looked for in each way that it is written. A text is looked for in the case it i
 DATABASE_URL, or the embedded one under PALATE_DATA_DIR, whether the service runs or not.
 
 The random id of somebody erased stays in the tombstone, in the audit log and beside the models that learned from
-them (docs/decisions/0012-erasure.md). Those places are marked "kept", and are no find.
+them (docs/decisions/0010-erasure.md). Those places are marked "kept", and are no find.
 
 Examples:
   palate traces --tenant 0198c0de-… ada@example.org VXNlcjowMTk4…

@@ -12,7 +12,7 @@ export interface Trace {
   readonly place: string;
   /** Rows, or files, that hold it. */
   readonly count: number;
-  /** True where the random id of somebody erased is meant to stay (docs/decisions/0012-erasure.md). */
+  /** True where the random id of somebody erased is meant to stay (docs/decisions/0010-erasure.md). */
   readonly kept: boolean;
 }
 
