@@ -10,7 +10,7 @@ import {
 import { PalateError } from '../errors.ts';
 import { checkAccess } from './allow.ts';
 import type { Context } from './context.ts';
-import { documentsByHash, onlyTrusted, readTrustedDocuments } from './documents.ts';
+import { documentsByHash, onlyTrusted, parsedDocuments, readTrustedDocuments } from './documents.ts';
 import { formatError, logMaskedErrors } from './errors.ts';
 import { inTurn } from './inTurn.ts';
 import { costLimit } from './limits.ts';
@@ -78,6 +78,7 @@ export async function startApolloServer(limits: ApiLimits, options: ApiOptions):
     maxRecursiveSelections: true,
     parseOptions: { maxTokens: limits.maxQueryTokens },
     persistedQueries: { cache: documentsByHash(trusted) },
+    documentStore: parsedDocuments(),
     stopOnTerminationSignals: false, // the process's shutdown is main's
     plugins: [
       ApolloServerPluginCacheControlDisabled(),

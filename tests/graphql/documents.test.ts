@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildSchema } from 'graphql';
+import { buildSchema, parse } from 'graphql';
 import { withTenant } from '../../src/database/client.ts';
 import { startApolloServer } from '../../src/graphql/apolloServer.ts';
-import { documentsByHash, readTrustedDocuments } from '../../src/graphql/documents.ts';
+import { documentsByHash, parsedDocuments, readTrustedDocuments } from '../../src/graphql/documents.ts';
 
 const schema = buildSchema('type Query { role: String }');
 const GOOD = '{ role }';
@@ -91,4 +91,12 @@ it('that is missing where nothing else is taken stops the start', async () => {
   await expect(startApolloServer(limits, options)).rejects.toThrow(
     'PALATE_ONLY_TRUSTED_DOCUMENTS: "on" refuses every document there is: set PALATE_TRUSTED_DOCUMENTS too.',
   );
+});
+
+it('keeps parsed documents in bounded memory, those that were asked last', async () => {
+  const store = parsedDocuments(1_000);
+  const documents = ['a', 'b', 'c'].map((name) => parse(`{ ${name} ${'# so many characters '.repeat(5)}\n }`));
+  for (const [i, document] of documents.entries()) await store.set(String(i), document);
+  expect(await store.get('0')).toBeUndefined();
+  expect(await store.get('2')).toBe(documents[2]);
 });
