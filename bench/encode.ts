@@ -13,8 +13,8 @@ import {
   readManifest,
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
-} from '../src/inference/encoders/index.ts';
-import { inputLength, writePixels } from '../src/inference/encoders/preprocess.ts';
+} from '../src/inference/encoding/index.ts';
+import { inputLength, writePixels } from '../src/inference/encoding/preprocess.ts';
 import { Random } from '../src/random.ts';
 
 const THREADS = [1, 2];

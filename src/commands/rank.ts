@@ -92,7 +92,7 @@ async function rank(paths: string[], options: RankOptions): Promise<void> {
 
 async function openNetworks(): Promise<Networks> {
   const [{ loadImageEncoder, loadTextEncoder, ...shipped }, { PreferenceModel, SHIPPED_MODEL }] = await Promise.all([
-    import('../inference/encoders/index.ts'),
+    import('../inference/encoding/index.ts'),
     import('../inference/preferenceModel.ts'),
   ]);
   const [model, imageEncoder] = await Promise.all([

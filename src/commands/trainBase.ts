@@ -12,7 +12,7 @@ import {
   loadTextEncoder,
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
-} from '../inference/encoders/index.ts';
+} from '../inference/encoding/index.ts';
 import { SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import { encodeWeights, type ModelArtifact } from '../model/artifact.ts';
 import { trainBaseModel } from '../training/baseModel.ts';

@@ -1,6 +1,6 @@
 /**
  * A graph under construction: inputs, constants, nodes and outputs, and the tape that reverse-mode
- * differentiation reads (gradients.ts). The operators live in operators/, one file a family; each appends nodes
+ * differentiation reads (differentiation.ts). The operators live in operators/, one file a family; each appends nodes
  * here and says how its gradient is made. Knows no preference.
  */
 import { PalateError } from '../errors.ts';

@@ -2,7 +2,7 @@
  * The graph builder: operators with shapes and gradients, written as ONNX. To add an operator, add it to the file
  * of its family in operators/ and its case to tests/onnx/gradients.test.ts.
  */
-export { gradients } from './gradients.ts';
+export { gradients } from './differentiation.ts';
 export { Graph, Value } from './graph.ts';
 export type { Dim, ElementType } from './modelFile.ts';
 export * from './operators/activation.ts';

@@ -9,7 +9,7 @@ import { activeModel, type Networks, type ServingModel } from '../domain/models.
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
 import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
-import type { ImageEncoder, TextEncoder } from '../inference/encoders/index.ts';
+import type { ImageEncoder, TextEncoder } from '../inference/encoding/index.ts';
 import type { PictureStore } from '../pictures/store.ts';
 import type { Job, Queue } from '../queue/queue.ts';
 

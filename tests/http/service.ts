@@ -22,7 +22,7 @@ import {
   loadTextEncoder,
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
-} from '../../src/inference/encoders/index.ts';
+} from '../../src/inference/encoding/index.ts';
 import { PictureStore } from '../../src/pictures/store.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';

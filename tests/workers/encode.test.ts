@@ -15,7 +15,7 @@ import {
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
   type TextEncoder,
-} from '../../src/inference/encoders/index.ts';
+} from '../../src/inference/encoding/index.ts';
 import type { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { PictureStore } from '../../src/pictures/store.ts';
 import type { Queue } from '../../src/queue/queue.ts';

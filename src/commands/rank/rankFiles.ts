@@ -3,7 +3,7 @@
  * server, no database.
  */
 
-import type { ImageEncoder, TextEncoder } from '../../inference/encoders/index.ts';
+import type { ImageEncoder, TextEncoder } from '../../inference/encoding/index.ts';
 import type { PreferenceModel } from '../../inference/preferenceModel.ts';
 import type { ItemVector, Judgement } from '../../inference/userState.ts';
 import { type FileFault, type PictureFile, readPicture, reason } from './pictureFiles.ts';

@@ -22,7 +22,7 @@ import {
   loadTextEncoder,
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
-} from '../../inference/encoders/index.ts';
+} from '../../inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
 import { PictureStore } from '../../pictures/store.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';

@@ -1,5 +1,5 @@
 /** The text encoder that ships: published figures, batches, padding, long texts. */
-import { loadTextEncoder, SHIPPED_TEXT_ENCODER, type TextEncoder } from '../../../src/inference/encoders/index.ts';
+import { loadTextEncoder, SHIPPED_TEXT_ENCODER, type TextEncoder } from '../../../src/inference/encoding/index.ts';
 
 const cosine = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 

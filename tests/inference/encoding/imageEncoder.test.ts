@@ -11,8 +11,8 @@ import {
   loadImageEncoder,
   readManifest,
   SHIPPED_IMAGE_ENCODER,
-} from '../../../src/inference/encoders/index.ts';
-import { writePixels } from '../../../src/inference/encoders/preprocess.ts';
+} from '../../../src/inference/encoding/index.ts';
+import { writePixels } from '../../../src/inference/encoding/preprocess.ts';
 import { Graph, reshape } from '../../../src/onnx/index.ts';
 
 /** A picture whose four corners differ, so that a turn or a swapped channel shows. */
