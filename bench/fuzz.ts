@@ -17,7 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { buildSchema } from '../src/graphql/schema.ts';
 import { FuzzClient } from './support/fuzz/client.ts';
-import { askHonestly, type Times } from './support/fuzz/honestClient.ts';
+import { askFromAfar, type Times } from './support/fuzz/honestClient.ts';
 import { drawRequest } from './support/fuzz/requests.ts';
 import { type FuzzReport, faultOf, runFuzz } from './support/fuzz/run.ts';
 import type { FuzzTarget } from './support/fuzz/target.ts';
@@ -76,7 +76,7 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
   console.log('Two tenants are filled; warming up, then the client alone, then the attack');
   await runFuzz({ ...attack, seed: `${values.seed}/warm-up`, requests: WARM_UP_REQUESTS, pauseMs: 0 });
   const usedBefore = await processorMs(pid);
-  const alone = await askHonestly(honest, AbortSignal.timeout(ALONE_MS));
+  const alone = await askFromAfar(honest, AbortSignal.timeout(ALONE_MS));
   const used = await processorMs(pid);
   const honestMs = (used - usedBefore) / alone.ms.length;
   await delay(SETTLE_MS);
@@ -94,7 +94,7 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
   }, LOOK_MS);
   const stop = new AbortController();
   service.process.once('exit', () => stop.abort());
-  const beside = askHonestly(honest, stop.signal);
+  const beside = askFromAfar(honest, stop.signal);
   const begun = performance.now();
   const report = await runFuzz({
     ...{ ...attack, requests: Number(values.requests), stop: stop.signal },
@@ -112,7 +112,7 @@ async function measure(url: string, target: FuzzTarget): Promise<void> {
     ? Number.NaN
     : ((await processorMs(pid)) - usedUntilNow - times.ms.length * honestMs) / Number(values.requests);
   // The client goes on for a moment, as a service in use does: nothing is collected where nothing is asked.
-  if (!crashed) await askHonestly(honest, AbortSignal.timeout(SETTLE_MS));
+  if (!crashed) await askFromAfar(honest, AbortSignal.timeout(SETTLE_MS));
   const after = crashed ? Number.NaN : await residentBytes(pid);
   tell(report, alone, times, { before, peak, after }, seconds, crashed);
   console.log(

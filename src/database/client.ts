@@ -41,14 +41,13 @@ const CONNECTION_WAIT_MS = 10_000;
  * @param waitMs how long a query waits for one of them
  */
 export function openDatabase(url: string, connections = 10, waitMs = CONNECTION_WAIT_MS): Database {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: connections,
-    connectionTimeoutMillis: waitMs,
-    application_name: 'palate',
-  });
   const client = new PrismaClient({
-    adapter: tenantAdapter(pool),
+    adapter: tenantAdapter({
+      connectionString: url,
+      max: connections,
+      connectionTimeoutMillis: waitMs,
+      application_name: 'palate',
+    }),
     transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: waitMs },
   });
   return client.$extends({

@@ -14,8 +14,9 @@ import type {
   SqlResultSet,
   Transaction,
 } from '@prisma/driver-adapter-utils';
-import type pg from 'pg';
+import type { PoolConfig } from 'pg';
 import { PalateError } from '../errors.ts';
+import { SET_SETTINGS, SessionPool, type Settings } from './sessionPool.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -76,7 +77,8 @@ export function currentPerson(): string | null {
 }
 
 /** What Prisma is given to connect with. */
-export function tenantAdapter(pool: pg.Pool): SqlDriverAdapterFactory {
+export function tenantAdapter(options: PoolConfig): SqlDriverAdapterFactory {
+  const pool = new SessionPool(options, () => settingsOf(currentSession()));
   const inner = new PrismaPg(pool, {
     statementNameGenerator: statementName,
     disposeExternalPool: true,
@@ -99,12 +101,13 @@ class TenantAdapter implements SqlDriverAdapter {
     this.adapterName = inner.adapterName;
   }
 
+  /** One query, in a transaction of its own that the pool makes of it. */
   queryRaw(query: SqlQuery): Promise<SqlResultSet> {
-    return this.#alone((transaction) => transaction.queryRaw(query));
+    return this.#inner.queryRaw(query);
   }
 
   executeRaw(query: SqlQuery): Promise<number> {
-    return this.#alone((transaction) => transaction.executeRaw(query));
+    return this.#inner.executeRaw(query);
   }
 
   /** Never called for a tenant: scripts are migrations, and the service runs none. */
@@ -131,20 +134,6 @@ class TenantAdapter implements SqlDriverAdapter {
   dispose(): Promise<void> {
     return this.#inner.dispose();
   }
-
-  /** One query, in a transaction of its own. */
-  async #alone<T>(query: (transaction: Transaction) => Promise<T>): Promise<T> {
-    const transaction = await this.startTransaction();
-    let result: T;
-    try {
-      result = await query(transaction);
-    } catch (error) {
-      await end(transaction, 'ROLLBACK');
-      throw error;
-    }
-    await end(transaction, 'COMMIT');
-    return result;
-  }
 }
 
 /** The adapter leaves the statement to its caller and only hands the connection back. */
@@ -156,14 +145,18 @@ async function end(transaction: Transaction, how: 'COMMIT' | 'ROLLBACK'): Promis
   }
 }
 
-/** Ids are checked above; bound as parameters all the same. `true`: for this transaction only. */
-function setSession({ tenantId, userId, operator }: Session): SqlQuery {
-  return {
-    sql: "SELECT set_config('app.tenant_id', $1, true), set_config('app.user_id', $2, true), set_config('app.operator', $3, true)",
-    args: [tenantId, userId ?? '', operator ? 'on' : ''],
-    argTypes: Array.from({ length: 3 }, () => ({ scalarType: 'string', arity: 'scalar' })),
-  };
-}
+/** The settings that the policies read. Ids are checked above; bound as parameters all the same. */
+const settingsOf = ({ tenantId, userId, operator }: Session): Settings => [
+  tenantId,
+  userId ?? '',
+  operator ? 'on' : '',
+];
+
+const setSession = (session: Session): SqlQuery => ({
+  sql: SET_SETTINGS,
+  args: [...settingsOf(session)],
+  argTypes: Array.from({ length: 3 }, () => ({ scalarType: 'string', arity: 'scalar' })),
+});
 
 /** A query with more has a list spelled out in it, and its text changes with the length of the list. */
 const MOST_ARGUMENTS = 20;

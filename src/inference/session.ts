@@ -25,6 +25,8 @@ export interface SessionOptions {
   threads?: number;
   /** Runs in a thread of its own, so that a long call leaves the event loop free. */
   worker?: boolean;
+  /** With `worker`: its threads take the processor when nothing else of the machine wants it. On Linux alone. */
+  background?: boolean;
 }
 
 /** What runs a model: the engine's name for it. */
@@ -102,7 +104,8 @@ const reason = (cause: unknown): string => (cause instanceof Error ? cause.messa
 /** What the thread is asked and what it answers; `id` pairs them. */
 export type WorkerRequest =
   | { id: number; kind: 'open'; model: Uint8Array | string; options: SessionOptions }
-  | { id: number; kind: 'run'; feeds: Tensors; outputs: readonly string[] | undefined };
+  | { id: number; kind: 'run'; feeds: Tensors; outputs: readonly string[] | undefined }
+  | { id: number; kind: 'close' };
 /** What the thread answers to `open`. */
 export type SessionFacts = Pick<Session, 'executionProvider' | 'inputNames' | 'outputNames'>;
 export type WorkerReply = { id: number; value: unknown } | { id: number; error: string };
@@ -121,7 +124,7 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
   thread.on('message', (reply: WorkerReply) => {
     const call = waiting.get(reply.id);
     waiting.delete(reply.id);
-    if (waiting.size === 0) thread.unref();
+    if (waiting.size === 0 && !failure) thread.unref();
     if ('error' in reply) call?.reject(new PalateError('INTERNAL_SERVER_ERROR', reply.error));
     else call?.resolve(reply.value);
   });
@@ -140,21 +143,23 @@ async function openInWorker(model: Uint8Array | string, options: SessionOptions)
       thread.postMessage({ id, ...call });
     });
 
-  const facts = await ask<SessionFacts>({
-    kind: 'open',
-    model,
-    options: { ...options, worker: false },
-  }).catch(async (error) => {
-    await thread.terminate();
-    throw error;
-  });
-  return {
-    ...facts,
-    run: (feeds, outputs) => ask<Tensors>({ kind: 'run', feeds, outputs }),
-    close: async () => {
-      await thread.terminate();
-    },
+  const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+  /** The thread ends what it runs: ended from outside within the engine, it would take the process with it. */
+  const close = async (): Promise<void> => {
+    if (!failure) {
+      fail(closedError());
+      thread.ref();
+      thread.postMessage({ id: nextId++, kind: 'close' } satisfies WorkerRequest);
+    }
+    await ended;
   };
+  const facts = await ask<SessionFacts>({ kind: 'open', model, options: { ...options, worker: false } }).catch(
+    async (error) => {
+      await close();
+      throw error;
+    },
+  );
+  return { ...facts, run: (feeds, outputs) => ask<Tensors>({ kind: 'run', feeds, outputs }), close };
 }
 
 /** From dist the thread is plain JavaScript; from source a loader is registered in it first. */

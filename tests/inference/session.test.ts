@@ -1,6 +1,6 @@
 /** Running a model here or in a thread of its own: the same numbers, and failures in words. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -49,6 +49,13 @@ const WRONG: readonly { what: string; wrong: Tensors; reason: string }[] = [
 /** jest's `Error` is not the native engine's, so there the reason begins with "Error: ". */
 const said = (what: string, reason: string) =>
   new RegExp(`^The model could not be ${what}: (Error: )?${reason.replace(/[.()]/g, '\\$&')}`);
+
+/** Of each thread of this process, the first of them first (proc_pid_stat(5), field 19). */
+async function nicenessOfThreads(): Promise<number[]> {
+  const threads = (await readdir('/proc/self/task')).toSorted((a, b) => Number(a) - Number(b));
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/self/task/${thread}/stat`, 'utf8')));
+  return stats.map((stat) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]));
+}
 
 /** Turns of the event loop while `work` runs. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
@@ -162,6 +169,15 @@ describe('a thread of its own', () => {
     const waiting = expect(session.run(feeds)).rejects.toThrow("The model's session is closed.");
     await session.close();
     await waiting;
+  });
+
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('lets others have the processor first where it works in the background', async () => {
+    const session = await openSession(model(), { worker: true, background: true, threads: 2 });
+    const niceness = await nicenessOfThreads();
+    await session.close();
+    expect(niceness.filter((nice) => nice === 10).length).toBeGreaterThanOrEqual(2); // the thread and the engine's
+    expect(niceness[0]).toBe(0); // the process's first
   });
 
   it('does not keep the process alive when idle', async () => {

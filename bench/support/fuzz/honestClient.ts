@@ -1,5 +1,9 @@
 /** A client that does what clients do, one request after the other, and notes how long each took and which failed. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { TSX } from '../service.ts';
 import { ask, type FilledTenant } from '../tenants.ts';
 
 /** Between two of its requests. */
@@ -43,4 +47,22 @@ export async function askHonestly(
     await delay(PAUSE_MS);
   }
   return { ms, failures };
+}
+
+/** The same from a process of its own: what the attackers' process takes for itself is not in the times. */
+export async function askFromAfar(tenant: FilledTenant, stop: AbortSignal): Promise<Times> {
+  const { picture: _, ...told } = tenant;
+  const child = fork(fileURLToPath(new URL('./honestClientProcess.ts', import.meta.url)), {
+    execArgv: ['--import', TSX],
+  });
+  const times = once(child, 'message');
+  child.send(told);
+  stop.addEventListener('abort', () => child.send('stop'), { once: true });
+  const [message] = await Promise.race([
+    times,
+    once(child, 'exit').then(([status]) => {
+      throw new Error(`The client's process ended with ${status}.`);
+    }),
+  ]);
+  return message as Times;
 }

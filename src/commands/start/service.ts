@@ -72,8 +72,8 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   closers.push({ what: 'the database connections', close: () => database.$disconnect() });
   const [baseModel, imageEncoder, textEncoder] = await Promise.all([
     PreferenceModel.load(SHIPPED_MODEL),
-    loadImageEncoder(SHIPPED_IMAGE_ENCODER),
-    loadTextEncoder(SHIPPED_TEXT_ENCODER),
+    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { background: true }),
+    loadTextEncoder(SHIPPED_TEXT_ENCODER, { background: true }),
   ]);
   const networks = [baseModel, imageEncoder, textEncoder];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
