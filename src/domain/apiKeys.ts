@@ -2,13 +2,15 @@
  * Keys of a tenant's own programs, and of operators. A key names its tenant, so that its row is read under that
  * tenant's policy, and carries a secret that is shown once and kept as its SHA-256 only.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { currentTenant, type Database, NO_TENANT, type Queries, withTenant } from '../database/client.ts';
 import type { ApiKey, ApiKeyRole } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import { type Doer, recordEvent } from './auditLog.ts';
 import type { Caller, Credential } from './credentials.ts';
+import { tellOfKeys } from './forgetting.ts';
 import { idOf, newId, toGlobalId } from './ids.ts';
+import type { KeyRow, KnownKeys } from './knownKeys.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import { checkText, ItemError } from './userErrors.ts';
 
@@ -101,12 +103,14 @@ async function revoke(transaction: Queries, doer: Doer, now: Date, { tenantId, i
     data: { revokedAt: now },
   });
   await recordEvent(transaction, doer, now, { action: 'revokeApiKey', subject: toGlobalId('ApiKey', id) });
+  await tellOfKeys(transaction, tenantId);
   return revoked;
 }
 
 /** What the functions of a tenant's ADMIN work with. */
 interface KeyPlatform {
   readonly database: Database;
+  readonly knownKeys: KnownKeys;
   readonly now: () => Date;
 }
 
@@ -151,8 +155,12 @@ export function checkPoints(pointsPerMinute: number): void {
  * Makes a key useless from the next request on, on every replica; one that is revoked already stays as it is.
  * Throws an ItemError: NOT_FOUND, or CONFLICT for the last ADMIN key, without which nobody could make another.
  */
-export async function revokeApiKey({ database, now }: KeyPlatform, caller: Caller, globalId: string): Promise<ApiKey> {
-  return database.$transaction(async (transaction) => {
+export async function revokeApiKey(
+  { database, knownKeys, now }: KeyPlatform,
+  caller: Caller,
+  globalId: string,
+): Promise<ApiKey> {
+  const revoked = await database.$transaction(async (transaction) => {
     await lockKeys(transaction);
     const id = idOf('ApiKey', globalId);
     const row = id && (await transaction.apiKey.findFirst({ where: { id } }));
@@ -165,6 +173,8 @@ export async function revokeApiKey({ database, now }: KeyPlatform, caller: Calle
     }
     return revoke(transaction, caller, now(), row);
   });
+  knownKeys.forgetTenant(currentTenant());
+  return revoked;
 }
 
 const usable = (now: Date) => ({ revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] });
@@ -195,45 +205,49 @@ export async function apiKeysByIds(queries: Queries, ids: readonly string[]): Pr
 /** Whether a credential has the form of an API key, genuine or not. */
 export const looksLikeApiKey = (credential: string): boolean => credential.startsWith('plt_');
 
-/** A key's row and what its tenant's says of it. */
-type KeyRow = Pick<
-  ApiKey,
-  'id' | 'name' | 'role' | 'secretSha256' | 'expiresAt' | 'revokedAt' | 'lastUsedAt' | 'pointsPerMinute'
-> & { tenantPoints: number; suspendedAt: Date | null };
-
 /**
  * Whose key this is. A session is not needed: the key says which tenant's it is.
  * Throws UNAUTHENTICATED, in the same words for a tenant that never was and a secret that is wrong; FORBIDDEN where the
  * tenant is suspended.
  */
-export async function verifyApiKey(database: Database, key: string, now: Date): Promise<Credential> {
+export async function verifyApiKey({ database, knownKeys, now }: KeyPlatform, key: string): Promise<Credential> {
   const [, tenant, secret] = KEY.exec(key) ?? [];
   if (tenant === undefined || secret === undefined) {
     throw new PalateError('UNAUTHENTICATED', 'This is no API key: one reads plt_<tenant>_<secret>. Copy it whole.');
   }
   const tenantId = toUuid(tenant);
+  const secretSha256 = sha256(secret);
+  const row = await knownKeys.get(tenantId, secretSha256, () => readKey(database, tenantId, secretSha256));
+  if (!row) {
+    throw new PalateError('UNAUTHENTICATED', 'This API key is not known. Ask an ADMIN of the tenant for another.');
+  }
+  const { id, name, role, expiresAt, revokedAt } = row;
+  if (revokedAt) {
+    throw new PalateError('UNAUTHENTICATED', `The API key "${name}" was revoked at ${revokedAt.toISOString()}.`);
+  }
+  if (expiresAt && expiresAt <= now()) {
+    throw new PalateError('UNAUTHENTICATED', `The API key "${name}" expired at ${expiresAt.toISOString()}.`);
+  }
+  checkNotSuspended(row.suspendedAt);
+  await noteUse(database, tenantId, row, now());
+  const rules = { id: tenantId, pointsPerMinute: row.tenantPoints };
+  return { role, tenant: rules, id, actor: name, userId: null, pointsPerMinute: row.pointsPerMinute, expiresAt };
+}
+
+/** Found by the hash of 192 random bits: how long the database takes to compare them tells nobody a secret. */
+function readKey(
+  database: Database,
+  tenantId: string,
+  secretSha256: Uint8Array<ArrayBuffer>,
+): Promise<KeyRow | undefined> {
   return withTenant(tenantId, async () => {
-    const secretSha256 = sha256(secret);
     const [row] = await database.$queryRaw<KeyRow[]>`
-      SELECT k.id, k.name, k.role, k.secret_sha256 AS "secretSha256", k.expires_at AS "expiresAt",
-        k.revoked_at AS "revokedAt", k.last_used_at AS "lastUsedAt", k.points_per_minute AS "pointsPerMinute",
+      SELECT k.id, k.name, k.role, k.expires_at AS "expiresAt", k.revoked_at AS "revokedAt",
+        k.last_used_at AS "lastUsedAt", k.points_per_minute AS "pointsPerMinute",
         t.points_per_minute AS "tenantPoints", t.suspended_at AS "suspendedAt"
       FROM api_keys k JOIN tenants t ON t.tenant_id = k.tenant_id
       WHERE k.tenant_id = ${tenantId}::uuid AND k.secret_sha256 = ${secretSha256}`;
-    if (!row || !timingSafeEqual(row.secretSha256, secretSha256)) {
-      throw new PalateError('UNAUTHENTICATED', 'This API key is not known. Ask an ADMIN of the tenant for another.');
-    }
-    const { id, name, role, expiresAt, revokedAt } = row;
-    if (revokedAt) {
-      throw new PalateError('UNAUTHENTICATED', `The API key "${name}" was revoked at ${revokedAt.toISOString()}.`);
-    }
-    if (expiresAt && expiresAt <= now) {
-      throw new PalateError('UNAUTHENTICATED', `The API key "${name}" expired at ${expiresAt.toISOString()}.`);
-    }
-    checkNotSuspended(row.suspendedAt);
-    await noteUse(database, tenantId, row, now);
-    const rules = { id: tenantId, pointsPerMinute: row.tenantPoints };
-    return { role, tenant: rules, id, actor: name, userId: null, pointsPerMinute: row.pointsPerMinute, expiresAt };
+    return row;
   });
 }
 
@@ -244,9 +258,13 @@ export function checkNotSuspended(suspendedAt: Date | null): void {
   throw new PalateError('FORBIDDEN', message);
 }
 
-async function noteUse(database: Database, tenantId: string, { id, lastUsedAt }: KeyRow, now: Date): Promise<void> {
+async function noteUse(database: Database, tenantId: string, row: KeyRow, now: Date): Promise<void> {
+  const { id, lastUsedAt } = row;
   if (lastUsedAt && now.getTime() - lastUsedAt.getTime() < LAST_USED_STEP_MS) return;
-  await database.apiKey.update({ where: { tenantId_id: { tenantId, id } }, data: { lastUsedAt: now } });
+  row.lastUsedAt = now; // once, however many requests come while it is written
+  await withTenant(tenantId, () =>
+    database.apiKey.update({ where: { tenantId_id: { tenantId, id } }, data: { lastUsedAt: now } }),
+  );
 }
 
 /** 32 hexadecimal digits as a UUID is written. */

@@ -11,6 +11,8 @@ export interface Forgotten {
   readonly tenantId: string;
   /** True where the whole tenant is gone. */
   readonly wholeTenant?: boolean;
+  /** True where another may use the tenant's keys than before, or in other measure. */
+  readonly keys?: boolean;
   /** People who were erased. */
   readonly userIds: readonly string[];
   readonly imageIds: readonly string[];
@@ -19,7 +21,7 @@ export interface Forgotten {
 }
 
 /** The memory that erased things may be in. */
-export type Memory = Pick<Platform, 'userStates' | 'imageMetrics' | 'profiles' | 'quotas'>;
+export type Memory = Pick<Platform, 'userStates' | 'imageMetrics' | 'profiles' | 'quotas' | 'knownKeys'>;
 
 const CHANNEL = 'palate_forget';
 /** Ids a message: PostgreSQL takes 8,000 bytes, an id has 39. */
@@ -37,9 +39,16 @@ export async function tellReplicas(transaction: Queries, forgotten: Forgotten): 
   }
 }
 
+/** Tells every replica to read the tenant's keys anew, and whether it is suspended, if and when the transaction commits. */
+export async function tellOfKeys(transaction: Queries, tenantId: string): Promise<void> {
+  await notify(transaction, CHANNEL, JSON.stringify({ tenantId, keys: true }));
+}
+
 /** Drops it from this process's memory. */
-export function forget({ userStates, imageMetrics, profiles, quotas }: Memory, forgotten: Forgotten): void {
-  const { tenantId, wholeTenant, userIds, imageIds, changedUserIds } = forgotten;
+export function forget(memory: Memory, forgotten: Forgotten): void {
+  const { userStates, imageMetrics, profiles, quotas, knownKeys } = memory;
+  const { tenantId, wholeTenant, keys, userIds, imageIds, changedUserIds } = forgotten;
+  if (keys || wholeTenant) knownKeys.forgetTenant(tenantId);
   quotas.forget(tenantId);
   if (wholeTenant) for (const memory of [userStates, imageMetrics, profiles]) memory.forgetTenant(tenantId);
   userStates.forget(tenantId, userIds, changedUserIds);
@@ -48,8 +57,8 @@ export function forget({ userStates, imageMetrics, profiles, quotas }: Memory, f
 }
 
 /** Drops everything. */
-function forgetAll({ userStates, imageMetrics, profiles }: Memory): void {
-  for (const memory of [userStates, imageMetrics, profiles]) memory.clear();
+function forgetAll({ userStates, imageMetrics, profiles, knownKeys }: Memory): void {
+  for (const memory of [userStates, imageMetrics, profiles, knownKeys]) memory.clear();
 }
 
 /**

@@ -8,6 +8,7 @@ import type { PictureStore } from '../pictures/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
+import { KnownKeys } from './knownKeys.ts';
 import type { Networks } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
@@ -42,6 +43,7 @@ export interface Platform extends PlatformParts {
   readonly imageMetrics: ImageMetrics;
   readonly profiles: ProfileIndexes;
   readonly quotas: Quotas;
+  readonly knownKeys: KnownKeys;
   readonly points: PointBudget;
 }
 
@@ -59,6 +61,7 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     imageMetrics: new ImageMetrics(memory.vectorIndexes),
     profiles: new ProfileIndexes(memory.vectorIndexes),
     quotas: new Quotas(),
+    knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
   };
 }

@@ -7,7 +7,7 @@ import { takeOutTenant } from '../queue/queue.ts';
 import { recordEvent } from './auditLog.ts';
 import type { Caller } from './credentials.ts';
 import { untilThrough } from './deletionTurns.ts';
-import { forget, tellReplicas } from './forgetting.ts';
+import { forget, tellOfKeys, tellReplicas } from './forgetting.ts';
 import { toGlobalId } from './ids.ts';
 import type { Platform } from './platform.ts';
 import { eraseFiles } from './storedFiles.ts';
@@ -42,7 +42,7 @@ export async function deleteTenant(
   const { database, now } = platform;
   const id = tenantIdOf(globalId);
   const deletedId = toGlobalId('Tenant', id);
-  await withTenant(id, () => suspend(database, confirmName, now()));
+  await withTenant(id, () => suspend(platform, confirmName));
   // In the operators' own log: the tenant's goes with it. Before it begins, since it cannot be taken back then.
   await withTenant(NO_TENANT, () =>
     database.$transaction((transaction) =>
@@ -58,7 +58,7 @@ export async function deleteTenant(
   return { deletedId };
 }
 
-async function suspend(database: Database, confirmName: string, now: Date): Promise<void> {
+async function suspend({ database, knownKeys, now }: Platform, confirmName: string): Promise<void> {
   const tenant = await readTenant(database);
   if (!tenant) throw noTenant();
   if (tenant.name !== confirmName) {
@@ -66,7 +66,11 @@ async function suspend(database: Database, confirmName: string, now: Date): Prom
     throw new ItemError(['confirmName'], 'INVALID', message);
   }
   if (tenant.suspendedAt) return;
-  await database.tenant.updateMany({ where: { id: tenant.id }, data: { suspendedAt: now } });
+  await database.$transaction(async (transaction) => {
+    await transaction.tenant.updateMany({ where: { id: tenant.id }, data: { suspendedAt: now() } });
+    await tellOfKeys(transaction, tenant.id);
+  });
+  knownKeys.forgetTenant(tenant.id);
 }
 
 async function emptyTable(database: Database, table: string): Promise<void> {

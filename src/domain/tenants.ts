@@ -7,8 +7,10 @@ import type { Tenant } from '../database/generated/client.ts';
 import { checkPoints, makeApiKey } from './apiKeys.ts';
 import { recordEvent } from './auditLog.ts';
 import type { Caller } from './credentials.ts';
+import { tellOfKeys } from './forgetting.ts';
 import { idOf, newId, toGlobalId } from './ids.ts';
 import { countImages } from './images.ts';
+import type { KnownKeys } from './knownKeys.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import { type TokenSettingsChange, type TokenSettingsKeeping, toTokenSettings } from './tokenSettings.ts';
 import { checkText, ItemError } from './userErrors.ts';
@@ -94,7 +96,7 @@ export interface TenantChange {
  * Throws an ItemError: NOT_FOUND, or INVALID or TOO_LARGE for a value out of its range.
  */
 export async function updateTenant(
-  { database, now }: TenantPlatform,
+  { database, knownKeys, now }: TenantPlatform & { readonly knownKeys: KnownKeys },
   caller: Caller,
   globalId: string,
   change: TenantChange,
@@ -105,12 +107,12 @@ export async function updateTenant(
   checkQuota('maxImages', maxImages);
   checkQuota('maxUsers', maxUsers);
   const id = tenantIdOf(globalId);
-  return withTenant(id, () =>
+  const updated = await withTenant(id, () =>
     database.$transaction(async (transaction) => {
       const tenant = await readTenant(transaction);
       if (!tenant) throw noTenant();
       const since = suspended ? (tenant.suspendedAt ?? now()) : null;
-      const updated = await transaction.tenant.update({
+      const changed = await transaction.tenant.update({
         where: { id },
         data: {
           name: name ?? tenant.name,
@@ -121,9 +123,12 @@ export async function updateTenant(
         },
       });
       await recordEvent(transaction, caller, now(), actionOn('updateTenant', id));
-      return updated;
+      await tellOfKeys(transaction, id);
+      return changed;
     }),
   );
+  knownKeys.forgetTenant(id);
+  return updated;
 }
 
 function checkQuota(field: 'maxImages' | 'maxUsers', value: number | null | undefined): void {

@@ -34,7 +34,7 @@ function bearerOf({ headers: { authorization } }: FastifyRequest): string {
 
 /** Whose it is. Throws UNAUTHENTICATED for what is no good credential, FORBIDDEN for one of a suspended tenant. */
 function verify(platform: Platform, bearer: string): Promise<Credential> {
-  if (looksLikeApiKey(bearer)) return verifyApiKey(platform.database, bearer, platform.now());
+  if (looksLikeApiKey(bearer)) return verifyApiKey(platform, bearer);
   return verifyPersonToken(platform, bearer, platform.now());
 }
 

@@ -1,5 +1,7 @@
 /** Keys: what they look like, whom they let in, and in which words they are turned away. */
-import { makeApiKey, verifyApiKey } from '../../src/domain/apiKeys.ts';
+import { makeApiKey, revokeApiKey, verifyApiKey } from '../../src/domain/apiKeys.ts';
+import type { Caller } from '../../src/domain/credentials.ts';
+import { toGlobalId } from '../../src/domain/ids.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 
 let test: TestDatabase;
@@ -12,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => test.close());
 
 const make = (key: Parameters<typeof makeApiKey>[1]) => tenant.run(() => makeApiKey(test.database, key));
-const verify = (key: string) => verifyApiKey(test.database, key, test.now());
+const verify = (key: string, now = test.time) => verifyApiKey({ ...test, now: () => now }, key);
 
 describe('an API key', () => {
   it('names its tenant and lets its bearer in with its role', async () => {
@@ -67,17 +69,30 @@ describe('an API key', () => {
     const expiresAt = new Date(test.time.getTime() + 1000);
     const { secret, apiKey } = await make({ name: 'short', role: 'SERVICE', expiresAt });
     await expect(verify(secret)).resolves.toBeDefined();
-    await expect(verifyApiKey(test.database, secret, expiresAt)).rejects.toMatchObject({
+    await expect(verify(secret, expiresAt)).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: `The API key "short" expired at ${expiresAt.toISOString()}.`,
     });
     await tenant.run(() =>
       test.database.apiKey.updateMany({ where: { id: apiKey.id }, data: { revokedAt: test.time } }),
     );
+    test.knownKeys.forgetTenant(tenant.id);
     await expect(verify(secret)).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: `The API key "short" was revoked at ${test.time.toISOString()}.`,
     });
+  });
+
+  it('is known for a while, and of no use from the moment it is revoked', async () => {
+    const { secret, apiKey } = await make({ name: 'busy', role: 'SERVICE' });
+    const other = await newTenant(test.database);
+    await Promise.all([verify(secret), verify(other.serviceKey)]);
+    await tenant.run(() => test.database.apiKey.updateMany({ where: { id: apiKey.id }, data: { name: 'renamed' } }));
+    expect(await verify(secret)).toMatchObject({ actor: 'busy' });
+    const admin: Caller = { credential: await verify(tenant.adminKey), address: '127.0.0.1', requestId: 'r' };
+    await tenant.run(() => revokeApiKey(test, admin, toGlobalId('ApiKey', apiKey.id)));
+    await expect(verify(secret)).rejects.toThrow('The API key "renamed" was revoked at');
+    expect(await verify(other.serviceKey)).toMatchObject({ role: 'SERVICE' });
   });
 
   it('notes when it was last used, to the minute', async () => {
@@ -85,10 +100,10 @@ describe('an API key', () => {
     const lastUsedAt = async () =>
       (await tenant.run(() => test.database.apiKey.findFirstOrThrow({ where: { id: apiKey.id } }))).lastUsedAt;
     const at = (seconds: number) => new Date(test.time.getTime() + seconds * 1000);
-    await verifyApiKey(test.database, secret, at(0));
-    await verifyApiKey(test.database, secret, at(59));
+    await verify(secret, at(0));
+    await verify(secret, at(59));
     expect(await lastUsedAt()).toEqual(at(0));
-    await verifyApiKey(test.database, secret, at(60));
+    await verify(secret, at(60));
     expect(await lastUsedAt()).toEqual(at(60));
   });
 });

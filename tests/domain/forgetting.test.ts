@@ -1,9 +1,10 @@
 /** Two replicas of one database: what one erases, the other forgets; and what it may have missed, it forgets as well. */
 import pg from 'pg';
 import type { Listener } from '../../src/database/notifications.ts';
-import { type Forgotten, startForgetting, tellReplicas } from '../../src/domain/forgetting.ts';
+import { type Forgotten, startForgetting, tellOfKeys, tellReplicas } from '../../src/domain/forgetting.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
+import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
 import { ProfileIndexes } from '../../src/domain/similarity.ts';
 import { type ReadUser, UserStates } from '../../src/domain/userStates.ts';
@@ -32,6 +33,7 @@ function newMemory() {
     imageMetrics: new ImageMetrics(1_000_000),
     profiles: new ProfileIndexes(1_000_000),
     quotas: new Quotas(),
+    knownKeys: new KnownKeys(60_000),
   };
 }
 type Memory = ReturnType<typeof newMemory>;
@@ -51,8 +53,8 @@ const tell = (forgotten: Partial<Forgotten>) =>
       tellReplicas(transaction, { tenantId: tenant.id, userIds: [], imageIds: [], changedUserIds: [], ...forgotten }),
     ),
   );
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10));
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 async function withReplicas(work: (one: Memory, other: Memory, errors: Error[]) => Promise<void>): Promise<void> {
@@ -102,6 +104,32 @@ it('a tenant that is gone is forgotten whole, and others are not', async () => {
     expect(held(one)).toEqual([other]);
     await remember(one, newId());
     expect(held(one)).toEqual([other]);
+  });
+});
+
+it("a tenant's keys are read anew on both replicas, and other tenants' are not", async () => {
+  await withReplicas(async (one, other) => {
+    const row = { id: newId() } as KeyRow;
+    let reads = 0;
+    const read = async () => {
+      reads++;
+      return row;
+    };
+    const stranger = newId();
+    const ask = async ({ knownKeys }: Memory) => {
+      for (const id of [tenant.id, stranger]) await knownKeys.get(id, Uint8Array.of(1), read);
+    };
+    for (const memory of [one, other, one, other]) await ask(memory);
+    expect(reads).toBe(4);
+    await tenant.run(() => test.database.$transaction((transaction) => tellOfKeys(transaction, tenant.id)));
+    for (const memory of [one, other]) {
+      const before = reads;
+      await until(async () => {
+        await ask(memory);
+        return reads > before;
+      });
+      expect(reads).toBe(before + 1);
+    }
   });
 });
 

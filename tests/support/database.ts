@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { type Database, openDatabase, prepareDatabase, withTenant } from '../../src/database/client.ts';
 import { makeApiKey } from '../../src/domain/apiKeys.ts';
+import { KnownKeys } from '../../src/domain/knownKeys.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
 import { type BaseModel, createTenant, type NewTenant } from '../../src/domain/tenants.ts';
 import { openQueue, prepareQueue, type Queue } from '../../src/queue/queue.ts';
@@ -18,6 +19,7 @@ export interface TestDatabase {
   readonly database: Database;
   readonly queue: Queue;
   readonly quotas: Quotas;
+  readonly knownKeys: KnownKeys;
   /** The clock: 2026-01-01, noon, until it is set. */
   time: Date;
   readonly now: () => Date;
@@ -83,6 +85,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     database,
     queue,
     quotas: new Quotas(),
+    knownKeys: new KnownKeys(),
     time: new Date('2026-01-01T12:00:00.000Z'),
     now: () => self.time,
     async close() {

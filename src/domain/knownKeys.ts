@@ -1,0 +1,53 @@
+/**
+ * API keys that were verified a moment ago, so that a client that asks often costs no query a request to recognise.
+ * What changes a key or its tenant drops them here and tells the other replicas (forgetting.ts); one that did not hear
+ * of it goes by what it knows for two seconds.
+ */
+import { LRUCache } from 'lru-cache';
+import type { ApiKey } from '../database/generated/client.ts';
+
+/** A key's row and what its tenant's says of it. */
+export type KeyRow = Pick<ApiKey, 'id' | 'name' | 'role' | 'expiresAt' | 'revokedAt' | 'pointsPerMinute'> & {
+  lastUsedAt: Date | null;
+  readonly tenantPoints: number;
+  readonly suspendedAt: Date | null;
+};
+
+const GOOD_MS = 2_000;
+/** 500 bytes each. */
+const MOST_KEYS = 10_000;
+
+export class KnownKeys {
+  readonly #rows: LRUCache<string, KeyRow>;
+
+  /** @param goodMs how long a row is gone by */
+  constructor(goodMs = GOOD_MS) {
+    this.#rows = new LRUCache({ max: MOST_KEYS, ttl: goodMs });
+  }
+
+  /**
+   * The row of a key, as it was at most so long ago; undefined where there is none.
+   * @param secretSha256 of the secret, 32 bytes
+   */
+  async get(
+    tenantId: string,
+    secretSha256: Uint8Array,
+    read: () => Promise<KeyRow | undefined>,
+  ): Promise<KeyRow | undefined> {
+    const name = `${tenantId} ${Buffer.from(secretSha256).toString('base64')}`;
+    const known = this.#rows.get(name);
+    if (known) return known;
+    const row = await read();
+    if (row) this.#rows.set(name, row); // unknown ones are not kept: anyone can make up as many as they like
+    return row;
+  }
+
+  /** Reads the keys of the tenant anew the next time. */
+  forgetTenant(tenantId: string): void {
+    for (const name of [...this.#rows.keys()]) if (name.startsWith(tenantId)) this.#rows.delete(name);
+  }
+
+  clear(): void {
+    this.#rows.clear();
+  }
+}
