@@ -4,10 +4,10 @@
  * them. Prints the client's times in both, the service's memory before, at its peak and after, and every answer that a
  * service may not give.
  *
- *     npm run bench:fuzz -- --requests 20000 --seed 1 --connections 4 --pause 25
+ *     npm run bench:fuzz -- --requests 20000 --seed 1 --connections 4 --pause 80
  *     npm run bench:fuzz -- --seed 1 --only 1234          sends one request again and shows it
  *
- * 20,000 requests take some four minutes: each connection waits `--pause` milliseconds, on average, between two. Client,
+ * 20,000 requests take some eight minutes: each connection waits `--pause` milliseconds, on average, between two. Client,
  * attackers and service share the machine. Exits with 1 on a 5xx other than 503 OVERLOADED or NOT_READY, a fault masked
  * in a 200, an answer that never comes, a crash, a failed request of the client, a p99 that doubles, or memory that
  * stays more than a quarter and 100 MB above what it was.
@@ -53,7 +53,7 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '20000' },
     seed: { type: 'string', default: '1' },
     connections: { type: 'string', default: '4' },
-    pause: { type: 'string', default: '25' },
+    pause: { type: 'string', default: '80' },
     only: { type: 'string' },
   },
 });
