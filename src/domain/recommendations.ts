@@ -122,7 +122,7 @@ async function makeLists(
 }
 
 /** `user image` for everything these users have judged, whatever they made of it. */
-async function judgedImages(database: Database, userIds: readonly string[]): Promise<Set<string>> {
+export async function judgedImages(database: Database, userIds: readonly string[]): Promise<Set<string>> {
   const rows = await database.feedback.findMany({
     where: { userId: { in: [...userIds] } },
     select: { userId: true, imageId: true },
@@ -265,7 +265,7 @@ async function readPositions(
 }
 
 /** Whether a user may see an image: one without an owner, or their own. `undefined` is no image. */
-const isSeenBy = (userId: string, ownerId: string | null | undefined) => ownerId === null || ownerId === userId;
+export const isSeenBy = (userId: string, ownerId: string | null | undefined) => ownerId === null || ownerId === userId;
 
 /** A cursor is of a list and a position in it. */
 function readCursor(after: string | null): { listId: string; position: number } | PalateError {

@@ -15,6 +15,7 @@ import { findModels } from '../domain/models.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Platform } from '../domain/platform.ts';
 import { type Profile, readProfiles } from '../domain/profiles.ts';
+import { type QuestionsRequest, questionsForMany } from '../domain/questions.ts';
 import { type RecommendationRequest, recommendMany } from '../domain/recommendations.ts';
 import { type Ranking, type Score, type ScoreRequest, scoreMany } from '../domain/scores.ts';
 import { type SimilarUser, similarUsers } from '../domain/similarity.ts';
@@ -86,6 +87,7 @@ export function createLoaders(platform: Platform) {
     ),
     rankings: byValue<ScoreRequest, Ranking>((requests) => scoreMany(platform, requests)),
     recommendations: byValue<RecommendationRequest, Page<Score>>((requests) => recommendMany(platform, requests)),
+    questions: byValue<QuestionsRequest, string[]>((requests) => questionsForMany(platform, requests)),
     /** Each load is an entry of its own: explainMany joins those of one score. */
     explanations: new DataLoader<{ score: Score; influences: boolean }, Explanation>(
       (requests) => explainMany(platform, requests),

@@ -396,6 +396,55 @@ describe('profiles and similar people', () => {
   });
 });
 
+describe('nextToRate', () => {
+  const ask = (externalId: string, first: number | null, collection: string | null = 'fields') =>
+    ofUser(
+      externalId,
+      `nextToRate(${first === null ? '' : 'first: $first, '}collection: $collection) { id }`,
+      first === null ? { collection } : { first, collection },
+      first === null ? '$collection: String' : '$first: Int! $collection: String',
+    );
+  const idsOf = ({ user }: Awaited<ReturnType<typeof ask>>): string[] =>
+    user.nextToRate.map(({ id }: { id: string }) => id);
+
+  it('asks somebody new about each kind of image before it asks about one twice', async () => {
+    const ids = idsOf(await ask('new', 2));
+    expect(ids.filter((id) => reds.includes(id))).toHaveLength(1);
+    expect(ids.filter((id) => blues.includes(id))).toHaveLength(1);
+    expect(idsOf(await ask('new', 2))).toEqual(ids);
+    expect(idsOf(await ask('new', null))).toHaveLength(4);
+  });
+
+  it('asks about what is unlike anything that was judged, and about nothing that was judged or skipped', async () => {
+    const [fay] = (await tenant.people('fay')) as [string];
+    await tenant.judge(fay, 'LIKE', ...reds.slice(0, 4));
+    expect(blues).toContain(idsOf(await ask('fay', 1))[0]);
+    await tenant.judge(fay, 'SKIP', ...blues);
+    expect(new Set(idsOf(await ask('fay', 20)))).toEqual(new Set(reds.slice(4)));
+    await tenant.judge(fay, 'DISLIKE', ...reds);
+    expect(idsOf(await ask('fay', 20))).toEqual([]);
+  });
+
+  it("keeps to a collection, and to pictures that are theirs or nobody's", async () => {
+    await tenant.people('gil', 'hugo');
+    const own = await tenant.upload('#00aa00', { owner: 'gil', collection: 'greens' });
+    await tenant.encode();
+    expect(idsOf(await ask('gil', 20, 'greens'))).toEqual([own]);
+    expect(idsOf(await ask('hugo', 20, 'greens'))).toEqual([]);
+    expect(idsOf(await ask('hugo', 20, 'no such collection'))).toEqual([]);
+  });
+
+  it.each([0, 21])('refuses first: %i', async (first) => {
+    const { errors } = await ask('ada', first);
+    expect(errors).toMatchObject([
+      {
+        message: `first is ${first}; it must be a whole number from 1 to 20.`,
+        extensions: { code: 'BAD_USER_INPUT' },
+      },
+    ]);
+  });
+});
+
 describe('similarImages', () => {
   it('are the nearest in the metric, the image itself left out', async () => {
     const { data, errors } = await tenant.ask(

@@ -35,6 +35,7 @@ export const READERS: Readonly<Record<string, string>> = {
   'User.score': 'a S U',
   'User.rank': 'a S U',
   'User.recommendations': 'a S U',
+  'User.nextToRate': 'a S U',
   'User.similarUsers': 'a S U',
   'User.preferenceProfile': 'a S U',
   'UserConnection.edges': 'a S',

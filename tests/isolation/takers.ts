@@ -33,6 +33,7 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'User.rank(imageIds)': ['Image'],
   'User.recommendations(after)': 'cursor',
   'User.recommendations(collection)': 'reference',
+  'User.nextToRate(collection)': 'reference',
   'User.similarUsers(after)': 'cursor',
   'Mutation.upsertUsers(input.items.externalId)': 'name',
   'Mutation.upsertUsers(input.items.displayName)': 'text',

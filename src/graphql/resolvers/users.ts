@@ -3,6 +3,7 @@ import { deleteUser } from '../../domain/erasure.ts';
 import { idOf, newId, toGlobalId } from '../../domain/ids.ts';
 import { checkCollection } from '../../domain/images.ts';
 import { checkFirst } from '../../domain/pages.ts';
+import { checkQuestions } from '../../domain/questions.ts';
 import { checkCandidates } from '../../domain/scores.ts';
 import { similarUserPage } from '../../domain/similarity.ts';
 import { orUserErrors } from '../../domain/userErrors.ts';
@@ -64,6 +65,13 @@ export const userResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'User' | 'Use
       checkFirst(first);
       checkCollection(collection);
       return loaders.recommendations.load({ userId, first, after, collection });
+    },
+
+    async nextToRate({ id: userId }, { first, collection = null }, { loaders }) {
+      checkQuestions(first);
+      checkCollection(collection);
+      const ids = await loaders.questions.load({ userId, first, collection });
+      return (await Promise.all(ids.map((id) => loaders.images.load(id)))).filter((image) => image !== null);
     },
 
     async similarUsers({ id }, page, { loaders }) {

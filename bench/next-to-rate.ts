@@ -1,0 +1,120 @@
+/**
+ * Do the questions of `nextToRate` teach more than random ones? With pictures that you bring:
+ *
+ *     npx tsx bench/next-to-rate.ts --images DIR --metadata FILE [--seed 1] [--people 1000] [--answers 8]
+ *
+ * FILE is a list of {file, artist, categories}, `file` relative to DIR. Simulated people over artists that the seed's
+ * base model never saw answer questions about 32 pictures whose answers are known; then the model orders six others of
+ * each. The pictures asked about are drawn, or chosen as the service chooses them. Prints the accuracy of both with
+ * paired differences and 95 % intervals, and how many random answers the chosen ones equal; ends with 1 where an
+ * interval does not lie above 0.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadImageEncoder, SHIPPED_IMAGE_ENCODER } from '../src/inference/encoding/index.ts';
+import { PreferenceModel, SHIPPED_MODEL } from '../src/inference/preferenceModel.ts';
+import { chooseQuestions } from '../src/inference/questions.ts';
+import { Random } from '../src/random.ts';
+import { itemVectorsOf } from '../src/training/baseModel.ts';
+import { InputTransform } from '../src/training/inputTransform.ts';
+import { type Matrix, matrix, takeRows } from '../src/training/linearAlgebra.ts';
+import { meanInterval, pairedDifference, pairwiseAccuracy } from '../src/training/metrics.ts';
+import { scoreTasks } from '../src/training/modelScorer.ts';
+import { type Kind, SimulatedPeople } from '../src/training/people.ts';
+import { imagesOfPart, type Pictures, readPictures, splitPictures } from '../src/training/pictures.ts';
+import type { Task } from '../src/training/tasks.ts';
+
+const KINDS: readonly Kind[] = ['tags', 'artists', 'mixture', 'direction'];
+/** Pictures a person can be asked about: so many of each side. */
+const SIDE = 16;
+const TARGETS = 200;
+const ENCODED_AT_ONCE = 32;
+const PERCENT = 100;
+
+const { values } = parseArgs({
+  options: {
+    images: { type: 'string' },
+    metadata: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    people: { type: 'string', default: '1000' },
+    answers: { type: 'string', default: '8' },
+  },
+});
+if (!values.images || !values.metadata) {
+  process.stderr.write('Name the pictures with --images DIR and their metadata with --metadata FILE.\n');
+  process.exit(2);
+}
+const answers = Number(values.answers);
+const pictures = readPictures(JSON.parse(await readFile(values.metadata, 'utf8')));
+const split = splitPictures(pictures, values.seed);
+const features = await encode(values.images, pictures);
+const trained = takeRows(features, imagesOfPart(pictures, split, 'train'));
+const z = InputTransform.fit(trained, { dimensions: 256, scale: 16 }).apply(features);
+const people = new SimulatedPeople({ pictures, split, z });
+const model = await PreferenceModel.load(SHIPPED_MODEL);
+const vectors = await itemVectorsOf(model, features);
+const metrics = vectors.map((vector) => model.imageMetric(vector));
+const shown = new Random('targets').choose(imagesOfPart(pictures, split, 'test'), TARGETS).map((i) => metrics[i]!);
+
+const rows: Record<string, Record<string, string>> = {};
+for (const kind of KINDS) {
+  const tasks = drawPeople(kind);
+  const drawn = (count: number) => (task: Task, person: number) =>
+    new Random(`drawn/${kind}/${person}`).choose([...task.history.keys()], count);
+  const chosen = ({ history }: Task) =>
+    chooseQuestions({
+      ...{ candidates: history.map(({ image }) => metrics[image]!), targets: shown, judged: [], count: answers },
+    });
+  const byCount: { count: number; accuracy: number }[] = [];
+  for (let count = 1; count <= 2 * SIDE; count++) {
+    byCount.push({ count, accuracy: meanInterval(await accuracies(tasks, drawn(count))).mean });
+  }
+  const ofChosen = await accuracies(tasks, chosen);
+  const difference = pairedDifference(ofChosen, await accuracies(tasks, drawn(answers)));
+  const reached = byCount.find(({ accuracy }) => accuracy >= meanInterval(ofChosen).mean)?.count;
+  const points = (share: number) => (PERCENT * share).toFixed(1);
+  rows[kind] = {
+    [`${answers} drawn, %`]: points(byCount[answers - 1]!.accuracy),
+    [`${answers} chosen, %`]: points(meanInterval(ofChosen).mean),
+    'difference, points': `${points(difference.mean)} [${points(difference.low)}, ${points(difference.high)}]`,
+    'as good as drawn': reached === undefined ? `more than ${2 * SIDE}` : String(reached),
+  };
+  if (!(difference.low > 0)) process.exitCode = 1;
+}
+console.log(`${values.people} people of each kind, seed ${values.seed}, standard errors over people:`);
+console.table(rows);
+await model.close();
+
+function drawPeople(kind: Kind): Task[] {
+  const random = new Random(`next-to-rate/${values.seed}/${kind}`);
+  const shape = { likes: SIDE, dislikes: SIDE, likedTargets: 3, dislikedTargets: 3 };
+  return Array.from({ length: Number(values.people) }, (_, i) =>
+    people.sampleTask(random.split(i), kind, 'test', shape),
+  );
+}
+
+/** Pairwise accuracy of each person once they have answered what `ask` names by its place in their history. */
+async function accuracies(
+  tasks: readonly Task[],
+  ask: (task: Task, person: number) => readonly number[],
+): Promise<number[]> {
+  const answered = tasks.map((task, i) => ({ ...task, history: ask(task, i).map((place) => task.history[place]!) }));
+  return (await scoreTasks(model, vectors, answered)).map(({ scores }, i) => {
+    const margins = scores.map(({ like, dislike }) => like - dislike);
+    const likedCount = tasks[i]!.liked.length;
+    return pairwiseAccuracy(margins.slice(0, likedCount), margins.slice(likedCount));
+  });
+}
+
+async function encode(directory: string, { files }: Pictures): Promise<Matrix> {
+  const encoder = await loadImageEncoder(SHIPPED_IMAGE_ENCODER);
+  const all = matrix(files.length, encoder.dimensions);
+  for (let start = 0; start < files.length; start += ENCODED_AT_ONCE) {
+    const some = files.slice(start, start + ENCODED_AT_ONCE);
+    const embeddings = await encoder.encode(await Promise.all(some.map((file) => readFile(join(directory, file)))));
+    for (const [i, embedding] of embeddings.entries()) all.data.set(embedding, (start + i) * all.columns);
+  }
+  await encoder.close();
+  return all;
+}
