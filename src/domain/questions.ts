@@ -3,11 +3,10 @@
  */
 import { chooseQuestions } from '../inference/questions.ts';
 import { Random } from '../random.ts';
-import { type ReadyImage, readyImages } from './itemVectors.ts';
 import { activeModel } from './models.ts';
 import { checkFirst } from './pages.ts';
 import type { Platform } from './platform.ts';
-import { isSeenBy, judgedImages } from './recommendations.ts';
+import { type UnjudgedRequest, unjudgedImages } from './unjudged.ts';
 import { readUsers } from './userStates.ts';
 
 /** The most questions at once: the last of them are chosen without knowing the first answers. */
@@ -19,11 +18,8 @@ const TARGETS = 200;
 /** The newest judgements that are taken into account. */
 const JUDGEMENTS = 64;
 
-export interface QuestionsRequest {
-  userId: string;
-  /** Of one collection, or of all. */
-  collection: string | null;
-  first: number;
+export interface QuestionsRequest extends UnjudgedRequest {
+  readonly first: number;
 }
 
 /** Throws BAD_USER_INPUT where `first` is not a whole number from 1 to 20. */
@@ -38,23 +34,17 @@ export function checkQuestions(first: number): void {
 export async function questionsForMany(platform: Platform, requests: readonly QuestionsRequest[]): Promise<string[][]> {
   const { database } = platform;
   const model = await activeModel(platform);
-  const userIds = [...new Set(requests.map(({ userId }) => userId))];
-  const collections = [...new Set(requests.map(({ collection }) => collection))];
-  const [users, judged, ready] = await Promise.all([
-    readUsers(platform, model, userIds),
-    judgedImages(database, userIds),
-    Promise.all(collections.map((collection) => readyImages(database, collection))),
+  const [users, left] = await Promise.all([
+    readUsers(platform, model, [...new Set(requests.map(({ userId }) => userId))]),
+    unjudgedImages(database, requests),
   ]);
-  const drawn = requests.map(({ userId, collection }) => {
+  const drawn = requests.map(({ userId }, i) => {
     const user = users.get(userId);
     if (!user) return { candidates: [], targets: [], judgements: [] };
-    const left = ready[collections.indexOf(collection)]!.filter(
-      ({ id, ownerId }: ReadyImage) => isSeenBy(userId, ownerId) && !judged.has(`${userId} ${id}`),
-    ).map(({ id }) => id);
     const random = new Random(`questions/${userId}`);
     return {
-      candidates: sample(random.split('candidates'), left, CANDIDATES),
-      targets: sample(random.split('targets'), left, TARGETS),
+      candidates: sample(random.split('candidates'), left[i]!, CANDIDATES),
+      targets: sample(random.split('targets'), left[i]!, TARGETS),
       judgements: user.reading.judgements.slice(0, JUDGEMENTS),
     };
   });

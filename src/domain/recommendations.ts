@@ -7,11 +7,12 @@ import { currentTenant, type Database, withTenant } from '../database/client.ts'
 import type { RecommendationList } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import { newId } from './ids.ts';
-import { readItemVectors, readyImages } from './itemVectors.ts';
+import { readItemVectors } from './itemVectors.ts';
 import { activeModel, findModels, type ServingModel } from './models.ts';
 import { fromCursor, type Page, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
 import { bestFirst, type Score, scoreTargets } from './scores.ts';
+import { isSeenBy, unjudgedImages } from './unjudged.ts';
 import { type JudgementRef, type ReadUser, readUsers } from './userStates.ts';
 
 /** How deep a list goes. */
@@ -79,26 +80,16 @@ async function makeLists(
   const { database } = platform;
   const model = await activeModel(platform);
   const userIds = [...new Set(requests.map(({ userId }) => userId))];
-  const collections = [...new Set(requests.map(({ collection }) => collection))];
-  const [users, judged, ready] = await Promise.all([
-    readUsers(platform, model, userIds),
-    judgedImages(database, userIds),
-    Promise.all(collections.map((collection) => readyImages(database, collection))),
-  ]);
-  const known = requests.flatMap((request) => {
+  const [users, left] = await Promise.all([readUsers(platform, model, userIds), unjudgedImages(database, requests)]);
+  const known = requests.flatMap((request, i) => {
     const user = users.get(request.userId);
-    return user ? [{ request, user }] : [];
+    return user ? [{ request, user, candidates: left[i]! }] : [];
   });
-  const candidates = known.map(({ request: { userId, collection } }) =>
-    ready[collections.indexOf(collection)]!.filter(
-      ({ id, ownerId }) => isSeenBy(userId, ownerId) && !judged.has(`${userId} ${id}`),
-    ).map(({ id }) => id),
-  );
   const shortlists = await shorten(
     platform,
     model,
     known.map(({ user }) => user),
-    candidates,
+    known.map(({ candidates }) => candidates),
   );
   const vectors = await readItemVectors(database, model.row.tower, [...new Set(shortlists.flat())]);
   const scores = await scoreTargets(
@@ -119,15 +110,6 @@ async function makeLists(
   );
   await keepLists(platform, model, lists);
   return lists;
-}
-
-/** `user image` for everything these users have judged, whatever they made of it. */
-export async function judgedImages(database: Database, userIds: readonly string[]): Promise<Set<string>> {
-  const rows = await database.feedback.findMany({
-    where: { userId: { in: [...userIds] } },
-    select: { userId: true, imageId: true },
-  });
-  return new Set(rows.map(({ userId, imageId }) => `${userId} ${imageId}`));
 }
 
 /**
@@ -263,9 +245,6 @@ async function readPositions(
   }
   return positions;
 }
-
-/** Whether a user may see an image: one without an owner, or their own. `undefined` is no image. */
-export const isSeenBy = (userId: string, ownerId: string | null | undefined) => ownerId === null || ownerId === userId;
 
 /** A cursor is of a list and a position in it. */
 function readCursor(after: string | null): { listId: string; position: number } | PalateError {
