@@ -7,10 +7,11 @@ import { type ItemVector, PreferenceModel } from '../inference/preferenceModel.t
 import { Random } from '../random.ts';
 import { InnerProducts } from './baselines.ts';
 import { type BaseModel, type BaseModelInput, itemVectorsOf, ratedTasks } from './baseModel.ts';
+import { type CalibrationReport, reportCalibration } from './calibrationReport.ts';
 import { baselineScorers, buildEvaluationSet, chanceScorer, evaluate, type Scorer } from './evaluation.ts';
 import { momentsOf, standardise } from './inputTransform.ts';
 import { type Matrix, takeRows } from './linearAlgebra.ts';
-import { calibrationError, type Interval, meanInterval } from './metrics.ts';
+import { type Interval, meanInterval } from './metrics.ts';
 import { modelScorer, scoreTasks } from './modelScorer.ts';
 import { type Kind, plantGroups, SimulatedPeople } from './people.ts';
 import { imagesOfPart, type Part } from './pictures.ts';
@@ -22,7 +23,7 @@ export const MODEL = 'preference model';
 
 export interface BaseReport {
   readonly rows: readonly ReportRow[];
-  readonly calibrationError: number;
+  readonly calibration: CalibrationReport;
   readonly profiles: ProfileReport;
 }
 
@@ -51,12 +52,13 @@ export interface ReportSize {
 const KINDS: readonly Kind[] = ['tags', 'artists', 'mixture', 'direction'];
 const TUNING_KINDS: readonly Kind[] = ['tags', 'artists'];
 const TUNING_PEOPLE = 600;
-const CALIBRATION_PEOPLE = 2_000;
+/** Six judgements each: 21,000. */
+const CALIBRATION_PEOPLE = 3_500;
 const GROUPS = 6;
 
 export async function reportBaseModel(
   { pictures, features, seed }: Pick<BaseModelInput, 'pictures' | 'features' | 'seed'>,
-  { artifact, split, transform, discriminant }: BaseModel,
+  { artifact, split, transform, artists }: BaseModel,
   size: ReportSize,
 ): Promise<BaseReport> {
   const random = new Random(seed).split('report');
@@ -71,7 +73,7 @@ export async function reportBaseModel(
   const spaces: [string, Matrix][] = [
     ['plain: standardised', standardise(features, momentsOf(trainFeatures))],
     ['plain: input transform', z],
-    ['LDA', discriminant.apply(z)],
+    ['LDA', artists.apply(z)],
   ];
   const scorers: Scorer[] = [modelScorer(MODEL, model, vectors), chanceScorer];
   for (const [name, space] of spaces) {
@@ -84,7 +86,7 @@ export async function reportBaseModel(
   const rated = ratedTasks(people, 'test', CALIBRATION_PEOPLE, random.split('rated'));
   const report = {
     rows,
-    calibrationError: await expectedCalibrationError(model, vectors, rated),
+    calibration: await calibrationOf(model, vectors, rated, random.split('calibration')),
     profiles: await profileReport(model, vectors, groupTasks(people, size.groupPeople, random.split('group people'))),
   };
   await model.close();
@@ -97,11 +99,12 @@ function tuningTasks(people: SimulatedPeople, random: Random): Task[] {
   return [...buildEvaluationSet(people, random.split('tuning'), options).people.values()].flat();
 }
 
-async function expectedCalibrationError(
+async function calibrationOf(
   model: PreferenceModel,
   vectors: readonly ItemVector[],
   tasks: readonly Task[],
-): Promise<number> {
+  random: Random,
+): Promise<CalibrationReport> {
   const scored = await scoreTasks(model, vectors, tasks);
   const { calibration } = model.manifest;
   const pairs = scored.flatMap(({ state, scores }, i) =>
@@ -110,9 +113,10 @@ async function expectedCalibrationError(
       liked: t < tasks[i]!.liked.length,
     })),
   );
-  return calibrationError(
+  return reportCalibration(
     pairs.map(({ probability }) => probability),
     pairs.map(({ liked }) => liked),
+    random,
   );
 }
 

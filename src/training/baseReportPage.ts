@@ -7,10 +7,7 @@ import { markdownReport } from './report.ts';
 
 const points = (share: number): string => (100 * share).toFixed(1);
 
-export function baseReportPage(
-  { rows, calibrationError, profiles }: BaseReport,
-  { artifact, split }: BaseModel,
-): string {
+export function baseReportPage({ rows, calibration, profiles }: BaseReport, { artifact, split }: BaseModel): string {
   const { name, weights, training } = artifact.manifest;
   const { train, validation, test } = split.artists;
   return `# Report of the model \`${name}\`
@@ -26,8 +23,15 @@ disliked. Intervals are over people; which artists were kept for the test moves 
 ${markdownReport(rows, MODEL)}
 ## Calibration
 
-Expected calibration error of P(like), 10 bins, on people who like a tenth to nine tenths of what they see:
-${points(calibrationError)} points.
+P(like) against ${calibration.judgements} judgements by people who like a tenth to nine tenths of what they see (${points(calibration.likeRate)} % likes):
+
+| | points |
+| --- | ---: |
+| expected calibration error, 10 bins | ${points(calibration.expectedError)} |
+| what it would be if every probability were true | ${points(calibration.noiseFloor)} |
+| debiased root mean square error, 15 bins of equal count | ${points(calibration.debiasedError)} |
+
+The log odds of a like rise by ${calibration.slope.toFixed(2)} for each one foretold (1 is right, less is over-confident).
 
 ## Profiles
 
