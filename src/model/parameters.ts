@@ -56,8 +56,8 @@ export function parameterSpecs(a: Architecture): ParameterSpec[] {
     matrix('tokenPath.directions', d, a.heads * a.imageMetric),
     coefficient('tokenPath.gain', 0),
     // Metric path, a channel for pictures and one for prompts.
-    ...metricSpecs('metricPath.image.', 8),
-    ...metricSpecs('metricPath.text.', 0),
+    ...metricSpecs('metricPath.image.', { kernelGain: 1.5, prototypeGain: 3 }),
+    ...metricSpecs('metricPath.text.', { kernelGain: 0, prototypeGain: 0 }),
     // Population prior: silent at the start, and kept so in the base model.
     matrix('prior.ridge', a.imageMetric, 1, 0),
     coefficient('prior.constant', 0),
@@ -85,13 +85,13 @@ function blockSpecs(prefix: string, { width: d, hidden }: Architecture): Paramet
   ];
 }
 
-/** At the start the metric path is the prototype scorer: a₁ = 0, a₂ = `prototypeGain`. */
-function metricSpecs(prefix: string, prototypeGain: number): ParameterSpec[] {
+/** At the start the metric path is a good closed-form scorer: as sharp as kernel ridge is at its best, a₁ and a₂ given. */
+function metricSpecs(prefix: string, gains: { kernelGain: number; prototypeGain: number }): ParameterSpec[] {
   return [
-    coefficient(`${prefix}kernelGain`, 0),
-    coefficient(`${prefix}prototypeGain`, prototypeGain),
-    coefficient(`${prefix}logSharpness`, Math.log(12)),
-    coefficient(`${prefix}restSimilarity`, 0),
+    coefficient(`${prefix}kernelGain`, gains.kernelGain),
+    coefficient(`${prefix}prototypeGain`, gains.prototypeGain),
+    coefficient(`${prefix}logSharpness`, Math.log(6)),
+    coefficient(`${prefix}restSimilarity`, 0.1),
     coefficient(`${prefix}logPseudoCount`, 0),
   ];
 }

@@ -13,10 +13,11 @@ import type { BatchShape } from '../model/trainingGraph.ts';
 import { Random } from '../random.ts';
 import { Batcher, type PromptedTask } from './batches.ts';
 import { type CalibrationSample, fitCalibration, fitStandardErrors } from './calibrationFit.ts';
-import { Discriminant } from './discriminant.ts';
+import type { Discriminant } from './discriminant.ts';
 import { buildEvaluationSet, evaluate } from './evaluation.ts';
 import { InputTransform } from './inputTransform.ts';
 import { type Matrix, takeRows } from './linearAlgebra.ts';
+import { fitMetricStart } from './metricStart.ts';
 import { modelScorer, scoreTasks } from './modelScorer.ts';
 import { type Kind, plantGroups, SimulatedPeople, sampleHistoryCounts } from './people.ts';
 import { imagesOfPart, type Part, type Pictures, type Split, splitPictures } from './pictures.ts';
@@ -43,14 +44,15 @@ export interface BaseModel {
   readonly artifact: ModelArtifact;
   readonly split: Split;
   readonly transform: InputTransform;
-  readonly discriminant: Discriminant;
+  /** e, as training found it: what the image metric starts as. */
+  readonly metric: Discriminant;
+  /** Between artists alone: what a simple scorer could use. */
+  readonly artists: Discriminant;
 }
 
 /** One batch: 64 people, up to 16 + 16 judgements, 2 pairs each. */
 export const BATCH: BatchShape = { users: 64, judgements: 32, pairs: 2 };
 const LONGEST_SIDE = 16;
-/** Of the discriminant that the image metric starts as: found on held-out artists. */
-const SHRINKAGE = 0.3;
 /** Planted groups that training draws people from: many, so that what is learned is telling groups, not these ones. */
 const TRAINING_GROUPS = 24;
 
@@ -111,20 +113,19 @@ export function closedForm(input: BaseModelInput, architecture: Architecture = B
     scale: Math.sqrt(imageInputs),
   });
   const textTransform = InputTransform.fit(promptEmbeddings, { dimensions: textInputs, scale: Math.sqrt(textInputs) });
-  const classes = Int32Array.from(trainImages, (image) => pictures.artistOf[image]!);
   const z = transform.apply(takeRows(features, trainImages));
-  const discriminant = Discriminant.fit(z, classes, { dimensions: imageMetric, shrinkage: SHRINKAGE });
+  const { metric: start, artists } = fitMetricStart(z, trainImages, { pictures, split }, imageMetric);
 
   const parameters = initialParameters(architecture, new Random(seed).split('parameters'));
   const layout = parameterLayout(architecture);
   const metric = layout.range('metric.image').start; // (imageInputs, imageMetric)
-  const { weights } = discriminant; // (imageMetric, imageInputs)
+  const { weights } = start; // (imageMetric, imageInputs)
   for (let out = 0; out < imageMetric; out++) {
     for (let i = 0; i < imageInputs; i++) {
       parameters[metric + i * imageMetric + out] = weights.data[out * imageInputs + i]!;
     }
   }
-  parameters.set(discriminant.bias, layout.range('metric.imageBias').start);
+  parameters.set(start.bias, layout.range('metric.imageBias').start);
   // Prompts have no classes to tell apart: their metric starts as their leading components, and so does what the
   // blocks read of a picture.
   const leading = (name: string, outputs: number) => {
@@ -154,7 +155,7 @@ export function closedForm(input: BaseModelInput, architecture: Architecture = B
     },
     calibration: uncalibrated,
   };
-  return { artifact: seal({ manifest, parameters, transforms }), split, transform, discriminant };
+  return { artifact: seal({ manifest, parameters, transforms }), split, transform, metric: start, artists };
 }
 
 /** Trains from the closed form. The same input gives the same model on one thread. */

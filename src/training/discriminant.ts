@@ -26,6 +26,23 @@ export interface DiscriminantOptions {
   readonly shrinkage: number;
 }
 
+/** Rows that belong together, and how much it counts that they do: 1, or more. */
+export interface RowClass {
+  readonly rows: readonly number[];
+  readonly weight: number;
+}
+
+/** A class for each label. */
+export function classesOf(labels: ArrayLike<number>): RowClass[] {
+  const rows = new Map<number, number[]>();
+  for (let i = 0; i < labels.length; i++) {
+    const known = rows.get(labels[i]!);
+    if (known) known.push(i);
+    else rows.set(labels[i]!, [i]);
+  }
+  return [...rows.values()].map((members) => ({ rows: members, weight: 1 }));
+}
+
 /** Directions that tell no classes apart keep this much between-class variance, so that no weight is exactly 0. */
 const SMALLEST_RATIO = 1e-6;
 
@@ -42,17 +59,16 @@ export class Discriminant {
   }
 
   /**
-   * Fits to z (n, inputs) of the given classes. Direction v solves S_between v = ρ S_within v with vᵀ S_within v = 1
+   * Fits to the classes of z (n, inputs); a row may belong to several. Direction v solves S_between v = ρ S_within v with vᵀ S_within v = 1
    * and is scaled by √(ρ / (1 + ρ)), the share of its variance that is between classes.
    * Throws when fewer than two classes are given.
    */
-  static fit(z: Matrix, classes: ArrayLike<number>, options: DiscriminantOptions): Discriminant {
-    const { means, within } = scatter(z, classes);
-    if (means.rows < 2) {
-      throw new PalateError('INVALID', `A discriminant needs at least 2 classes, not ${means.rows}.`);
+  static fit(z: Matrix, classes: readonly RowClass[], options: DiscriminantOptions): Discriminant {
+    if (classes.length < 2) {
+      throw new PalateError('INVALID', `A discriminant needs at least 2 classes, not ${classes.length}.`);
     }
+    const { between, within } = scatter(z, classes);
     shrink(within, options.shrinkage);
-    const between = covariance(means);
     const factor = cholesky(within);
     // L⁻¹ S L⁻ᵀ: symmetric, so its rows may stand for its columns.
     const half = transpose(mapRows(between, (values) => solveLower(factor, values)));
@@ -81,32 +97,58 @@ export class Discriminant {
   }
 }
 
-/** The class means, a row a class, and the mean outer product of what is left when they are taken away. */
-function scatter(z: Matrix, classes: ArrayLike<number>): { means: Matrix; within: Matrix } {
-  const numberOf = new Map<number, number>();
-  for (let i = 0; i < z.rows; i++) if (!numberOf.has(classes[i]!)) numberOf.set(classes[i]!, numberOf.size);
-  const means = matrix(numberOf.size, z.columns);
-  const counts = new Float64Array(numberOf.size);
-  for (let i = 0; i < z.rows; i++) {
-    const c = numberOf.get(classes[i]!)!;
-    counts[c]! += 1;
+/**
+ * The class means, a row a class; the weighted covariance of the means; and the weighted mean outer product of what is
+ * left of each member when its class's mean is taken away.
+ */
+function scatter(z: Matrix, classes: readonly RowClass[]): { between: Matrix; within: Matrix } {
+  const d = z.columns;
+  const means = matrix(classes.length, d);
+  const members = classes.reduce((sum, { rows }) => sum + rows.length, 0);
+  const residuals = matrix(members, d);
+  let total = 0;
+  let place = 0;
+  for (const [c, { rows, weight }] of classes.entries()) {
     const mean = row(means, c);
-    const values = row(z, i);
-    for (let j = 0; j < mean.length; j++) mean[j]! += values[j]!;
-  }
-  for (let c = 0; c < means.rows; c++) {
-    const mean = row(means, c);
-    for (let j = 0; j < mean.length; j++) mean[j]! /= counts[c]!;
-  }
-  const residuals = matrix(z.rows, z.columns, z.data.slice());
-  for (let i = 0; i < z.rows; i++) {
-    const mean = row(means, numberOf.get(classes[i]!)!);
-    const values = row(residuals, i);
-    for (let j = 0; j < values.length; j++) values[j]! -= mean[j]!;
+    for (const i of rows) addScaled(mean, row(z, i), 1 / rows.length);
+    for (const i of rows) {
+      const residual = row(residuals, place++);
+      residual.set(row(z, i));
+      addScaled(residual, mean, -1);
+      scaleBy(residual, Math.sqrt(weight));
+    }
+    total += weight * rows.length;
   }
   const within = gram(transpose(residuals));
-  for (let i = 0; i < within.data.length; i++) within.data[i]! /= z.rows;
-  return { means, within };
+  scaleBy(within.data, 1 / total);
+  return { between: covariance(means, classes), within };
+}
+
+/** The covariance of the means; where all weigh 1, divided by n − 1. */
+function covariance(means: Matrix, classes: readonly RowClass[]): Matrix {
+  const weights = classes.map(({ weight }) => weight);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const centre = new Float64Array(means.columns);
+  weights.forEach((weight, c) => {
+    addScaled(centre, row(means, c), weight / total);
+  });
+  const centred = matrix(means.rows, means.columns, means.data.slice());
+  weights.forEach((weight, c) => {
+    addScaled(row(centred, c), centre, -1);
+    scaleBy(row(centred, c), Math.sqrt(weight));
+  });
+  const result = gram(transpose(centred));
+  const squares = weights.reduce((sum, weight) => sum + weight * weight, 0);
+  scaleBy(result.data, 1 / (total - squares / total));
+  return result;
+}
+
+function addScaled(to: Float64Array, values: Float64Array, factor: number): void {
+  for (let i = 0; i < to.length; i++) to[i]! += factor * values[i]!;
+}
+
+function scaleBy(values: Float64Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i]! *= factor;
 }
 
 /** S ← (1 − r) S + r · mean(diagonal) · I. */
@@ -116,15 +158,6 @@ function shrink(s: Matrix, share: number): void {
   for (let i = 0; i < n; i++) trace += s.data[i * n + i]!;
   for (let i = 0; i < s.data.length; i++) s.data[i]! *= 1 - share;
   for (let i = 0; i < n; i++) s.data[i * n + i]! += (share * trace) / n;
-}
-
-/** The sample covariance of the rows (divided by n − 1). */
-function covariance(m: Matrix): Matrix {
-  const mean = columnMeans(m);
-  const centred = mapRows(m, (values) => values.map((value, j) => value - mean[j]!));
-  const result = gram(transpose(centred));
-  for (let i = 0; i < result.data.length; i++) result.data[i]! /= m.rows - 1;
-  return result;
 }
 
 function mapRows(m: Matrix, change: (values: Float64Array) => Float64Array): Matrix {

@@ -108,12 +108,15 @@ const MOST_STEPS = 30;
  */
 function tridiagonalEigen(d: Float64Array, e: Float64Array): Matrix {
   const n = d.length;
+  // Beside the largest numbers, not the neighbours: those of eigenvalues that are 0 are rounding errors themselves.
+  const negligible =
+    Number.EPSILON * d.reduce((most, value, i) => Math.max(most, Math.abs(value), Math.abs(e[i] ?? 0)), 0);
   const vectors = matrix(n, n);
   for (let i = 0; i < n; i++) vectors.data[i * n + i] = 1;
   for (let l = 0; l < n; l++) {
     for (let step = 0; ; step++) {
       let m = l;
-      while (m < n - 1 && Math.abs(e[m]!) > Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!))) m++;
+      while (m < n - 1 && Math.abs(e[m]!) > negligible) m++;
       if (m === l) break;
       if (step === MOST_STEPS) {
         throw new PalateError('INVALID', `Eigenvalue ${l} was not found in ${MOST_STEPS} steps: scale the matrix.`);

@@ -86,10 +86,16 @@ describe('the base model before its first step', () => {
     [8, 8],
     [5, 1],
     [0, 3],
-  ])('scores %i likes and %i dislikes by a₂ e·(μ₊ − μ₋), e the closed-form discriminant', async (likes, dislikes) => {
-    const PROTOTYPE_GAIN = 8;
-    const PSEUDO_COUNT = 1;
-    const e = base.discriminant.apply(base.transform.apply(input.features));
+  ])('scores %i likes and %i dislikes by a₁ (U₊ − U₋) + a₂ e·(μ₊ − μ₋), e the closed form', async (likes, dislikes) => {
+    const [KERNEL_GAIN, PROTOTYPE_GAIN, PSEUDO_COUNT, SHARPNESS, REST] = [1.5, 3, 1, 6, 0.1];
+    const e = base.metric.apply(base.transform.apply(input.features));
+    const logDensity = (task: Task, side: 'LIKE' | 'DISLIKE', target: number) => {
+      const judged = task.history.filter(({ sentiment }) => sentiment === side);
+      const kernels = judged.map((item) => item.weight * Math.exp(SHARPNESS * dot(row(e, item.image), row(e, target))));
+      const rest = PSEUDO_COUNT * Math.exp(SHARPNESS * REST);
+      const count = judged.reduce((sum, { weight }) => sum + weight, PSEUDO_COUNT);
+      return Math.log(kernels.reduce((sum, kernel) => sum + kernel, rest) / count);
+    };
     const prototype = (task: Task, side: 'LIKE' | 'DISLIKE') => {
       const judged = task.history.filter(({ sentiment }) => sentiment === side);
       const total = judged.reduce((sum, { weight }) => sum + weight, PSEUDO_COUNT);
@@ -101,7 +107,10 @@ describe('the base model before its first step', () => {
     const expected = people.map((task) => {
       const [liked, disliked] = [prototype(task, 'LIKE'), prototype(task, 'DISLIKE')];
       const direction = liked.map((value, k) => value - disliked[k]!);
-      return targetsOf(task).map((image) => PROTOTYPE_GAIN * dot(row(e, image), direction));
+      return targetsOf(task).map((image) => {
+        const kernel = logDensity(task, 'LIKE', image) - logDensity(task, 'DISLIKE', image);
+        return KERNEL_GAIN * kernel + PROTOTYPE_GAIN * dot(row(e, image), direction);
+      });
     });
     const served = await margins(people);
     const differences = served.flatMap((own, i) => own.map((value, t) => Math.abs(value - expected[i]![t]!)));

@@ -103,6 +103,21 @@ describe('symmetricEigen', () => {
     expect(values.filter((value) => Math.abs(value) < 1e-11)).toHaveLength(15);
   });
 
+  it('finds what there is of a large matrix that is nearly all zeros', () => {
+    for (const scale of [1, 1e-6, 1e6]) {
+      const a = gram(randomMatrix(7, 256, 20)); // 236 eigenvalues are 0
+      const { values } = symmetricEigen(
+        matrix(
+          256,
+          256,
+          a.data.map((value) => scale * value),
+        ),
+        30,
+      );
+      expect([...values].filter((value) => value > 1e-9 * values[0]!)).toHaveLength(20);
+    }
+  });
+
   it('copes with equal eigenvalues, zeros and a single number', () => {
     expect([...symmetricEigen(matrix(3, 3, [5, 0, 0, 0, 5, 0, 0, 0, 5])).values]).toEqual([5, 5, 5]);
     expect([...symmetricEigen(matrix(2, 2)).values]).toEqual([0, 0]);

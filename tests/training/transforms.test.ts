@@ -1,6 +1,6 @@
 /** The input transform and the discriminant, against their definitions. */
 import { Random } from '../../src/random.ts';
-import { Discriminant } from '../../src/training/discriminant.ts';
+import { classesOf, Discriminant } from '../../src/training/discriminant.ts';
 import { InputTransform, momentsOf, standardise } from '../../src/training/inputTransform.ts';
 import { columnMeans, dot, type Matrix, matrix, norm, row, takeRows } from '../../src/training/linearAlgebra.ts';
 
@@ -86,7 +86,7 @@ describe('Discriminant', () => {
 
   it('finds the direction that tells classes apart and plays down the others', () => {
     const { z, labels } = classes(1, 200);
-    const { weights } = Discriminant.fit(z, labels, { dimensions: 8, shrinkage: 0.01 });
+    const { weights } = Discriminant.fit(z, classesOf(labels), { dimensions: 8, shrinkage: 0.01 });
     const first = row(weights, 0);
     expect(Math.abs(first[0]!) / norm(first)).toBeGreaterThan(0.99);
     // Noise of four pictures leaves its quarter between classes: ρ = 1/3 there, some 25 in column 0.
@@ -94,7 +94,10 @@ describe('Discriminant', () => {
   });
 
   it('puts unseen pictures of one unseen class nearer together than plain distance does', () => {
-    const fitted = Discriminant.fit(classes(1, 200).z, classes(1, 200).labels, { dimensions: 4, shrinkage: 0.1 });
+    const fitted = Discriminant.fit(classes(1, 200).z, classesOf(classes(1, 200).labels), {
+      dimensions: 4,
+      shrinkage: 0.1,
+    });
     const { z, labels } = classes(2, 100);
     const nearestIsOwn = (m: Matrix) => {
       let hits = 0;
@@ -114,7 +117,7 @@ describe('Discriminant', () => {
 
   it('is affine before the length: e = unit(W z + b), centred on what it was fitted to', () => {
     const { z, labels } = classes(4, 50);
-    const { weights, bias } = Discriminant.fit(z, labels, { dimensions: 3, shrinkage: 0.3 });
+    const { weights, bias } = Discriminant.fit(z, classesOf(labels), { dimensions: 3, shrinkage: 0.3 });
     const centre = columnMeans(z);
     for (let i = 0; i < 3; i++) expect(dot(row(weights, i), centre) + bias[i]!).toBeCloseTo(0, 10);
     const e = new Discriminant(weights, bias).apply(takeRows(z, [7]));
@@ -124,8 +127,20 @@ describe('Discriminant', () => {
     });
   });
 
+  it('takes a class of weight 3 as it takes the same class given three times', () => {
+    const { z, labels } = classes(5, 40);
+    const all = classesOf(labels);
+    const overlapping = { rows: [0, 1, 2, 3, 8, 9, 10, 11], weight: 3 }; // two classes that have something in common
+    const options = { dimensions: 4, shrinkage: 0.2 };
+    const weighted = Discriminant.fit(z, [...all, overlapping], options);
+    const repeated = Discriminant.fit(z, [...all, ...Array(3).fill({ ...overlapping, weight: 1 })], options);
+    const ratio = weighted.weights.data.map((value, i) => value / repeated.weights.data[i]!);
+    for (const value of ratio) expect(value).toBeCloseTo(1, 1); // n − 1 counts the classes, and three are not one
+    expect(Discriminant.fit(z, all, options).weights.data).not.toEqual(weighted.weights.data);
+  });
+
   it('needs two classes', () => {
-    expect(() => Discriminant.fit(matrix(4, 2), [1, 1, 1, 1], { dimensions: 2, shrinkage: 0.3 })).toThrow(
+    expect(() => Discriminant.fit(matrix(4, 2), classesOf([1, 1, 1, 1]), { dimensions: 2, shrinkage: 0.3 })).toThrow(
       'A discriminant needs at least 2 classes, not 1.',
     );
   });
