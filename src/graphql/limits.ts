@@ -13,7 +13,7 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'User.score': 5,
   'User.rank': 20,
   'User.recommendations': 100,
-  'User.nextToRate': 50,
+  'User.nextToRate': 100,
   'User.similarUsers': 20,
   'Image.similarImages': 20,
   'ScoreExplanation.influences': 20, // the score again with each judgement left out

@@ -1,14 +1,14 @@
 /**
  * The closed form that the image metric starts as: three readings of a picture side by side. What tells artists apart;
  * what pictures under one tag have in common, so that tags that were never seen are told as well; and the leading
- * components, for tastes that follow neither. On people, artists and tags within the training part, by kernel ridge, the three
- * order 0.4 points more of tags' pairs than artists alone, 3 to 4 more of directions', and 0.4 fewer of artists'.
+ * components, for tastes that follow neither. On people, artists and tags within the training part, by kernel ridge,
+ * the three order 0.4 points more of tags' pairs than artists alone, 3 to 4 more of directions', 0.4 fewer of artists'.
  */
 import { classesOf, Discriminant, type RowClass } from './discriminant.ts';
 import { type Matrix, matrix, row } from './linearAlgebra.ts';
 import type { Pictures, Split } from './pictures.ts';
 
-/** Numbers of each reading, and its share of a picture's squared length. Chosen on people, artists and tags within the training part. */
+/** Numbers of each reading, and its share of a picture's squared length: chosen within the training part. */
 const READINGS = {
   tags: { dimensions: 20, share: 0.2 },
   artists: { dimensions: 60, share: 0.6 },
