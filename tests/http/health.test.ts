@@ -66,10 +66,12 @@ it('is not ready where the database does not answer in time', async () => {
   await Promise.all(transactions);
 });
 
-it('answers many who ask at once with one check', async () => {
+it('answers many who ask at once with one check a second', async () => {
   const service = await start();
   const before = service.statements();
+  const begun = performance.now();
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask(service, '/readyz')));
   expect(answers.every(([status]) => status === 200)).toBe(true);
-  expect(service.statements() - before).toBeLessThanOrEqual(2);
+  const seconds = (performance.now() - begun) / 1000;
+  expect(service.statements() - before).toBeLessThanOrEqual(1 + Math.floor(seconds) + 1); // one may be under way
 });
