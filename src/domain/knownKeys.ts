@@ -19,6 +19,8 @@ const MOST_KEYS = 10_000;
 
 export class KnownKeys {
   readonly #rows: LRUCache<string, KeyRow>;
+  /** Raised where something was dropped: what was being read then may be what it was before, and is not kept. */
+  #generation = 0;
 
   /** @param goodMs how long a row is gone by */
   constructor(goodMs = GOOD_MS) {
@@ -37,17 +39,20 @@ export class KnownKeys {
     const name = `${tenantId} ${Buffer.from(secretSha256).toString('base64')}`;
     const known = this.#rows.get(name);
     if (known) return known;
+    const generation = this.#generation;
     const row = await read();
-    if (row) this.#rows.set(name, row); // unknown ones are not kept: anyone can make up as many as they like
+    if (row && generation === this.#generation) this.#rows.set(name, row); // unknown ones are not kept: anyone can make up as many as they like
     return row;
   }
 
   /** Reads the keys of the tenant anew the next time. */
   forgetTenant(tenantId: string): void {
+    this.#generation += 1;
     for (const name of [...this.#rows.keys()]) if (name.startsWith(tenantId)) this.#rows.delete(name);
   }
 
   clear(): void {
+    this.#generation += 1;
     this.#rows.clear();
   }
 }

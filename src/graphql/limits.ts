@@ -77,13 +77,15 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
             checkShape(shapeOf(document, operation), shape);
             checkVariables(schema, operation, request.variables ?? {});
           }
-          const cost = getComplexity({
-            schema,
-            query: document,
-            variables: request.variables ?? {},
-            ...(operationName ? { operationName } : {}),
-            estimators: [estimate],
-          });
+          const cost = asUserInput(() =>
+            getComplexity({
+              schema,
+              query: document,
+              variables: request.variables ?? {},
+              ...(operationName ? { operationName } : {}),
+              estimators: [estimate],
+            }),
+          );
           reckoned.set(contextValue, cost);
           if (cost <= maxCost) return;
           throw new GraphQLError(
@@ -102,12 +104,20 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
  */
 function checkVariables(schema: GraphQLSchema, operation: OperationDefinitionNode, variables: object): void {
   const given = variables as Record<string, unknown>;
-  const { errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, { maxErrors: 1 });
-  if (errors) throw asUserInput(errors[0]!);
+  asUserInput(() => {
+    const { errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, { maxErrors: 1 });
+    if (errors) throw errors[0]!;
+  });
 }
 
-/** What execution would find as well: told with the same code. */
-function asUserInput({ message, nodes }: GraphQLError): GraphQLError {
-  const extensions = { code: 'BAD_USER_INPUT', http: { status: 400 } };
-  return new GraphQLError(message, nodes ? { nodes, extensions } : { extensions });
+/** Variables that do not fit are found out here, before execution would: told with the same code. */
+function asUserInput<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    const { message, nodes } = error;
+    const extensions = { code: 'BAD_USER_INPUT', http: { status: 400 } };
+    throw new GraphQLError(message, nodes ? { nodes, extensions } : { extensions });
+  }
 }

@@ -2,6 +2,7 @@
 import { makeApiKey, revokeApiKey, verifyApiKey } from '../../src/domain/apiKeys.ts';
 import type { Caller } from '../../src/domain/credentials.ts';
 import { toGlobalId } from '../../src/domain/ids.ts';
+import type { KeyRow } from '../../src/domain/knownKeys.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 
 let test: TestDatabase;
@@ -93,6 +94,19 @@ describe('an API key', () => {
     await tenant.run(() => revokeApiKey(test, admin, toGlobalId('ApiKey', apiKey.id)));
     await expect(verify(secret)).rejects.toThrow('The API key "renamed" was revoked at');
     expect(await verify(other.serviceKey)).toMatchObject({ role: 'SERVICE' });
+  });
+
+  it('that was being read while it was revoked is not kept as it was', async () => {
+    const hash = Uint8Array.of(7);
+    const row = { revokedAt: null } as KeyRow;
+    const revoked = { revokedAt: test.time } as KeyRow;
+    const read = test.knownKeys.get(tenant.id, hash, async () => {
+      test.knownKeys.forgetTenant(tenant.id);
+      return row;
+    });
+    expect(await read).toBe(row);
+    expect(await test.knownKeys.get(tenant.id, hash, async () => revoked)).toBe(revoked);
+    expect(await test.knownKeys.get(tenant.id, hash, async () => row)).toBe(revoked);
   });
 
   it('notes when it was last used, to the minute', async () => {

@@ -176,6 +176,32 @@ describe('errors', () => {
     expect(errors[0]!.extensions).not.toHaveProperty('stacktrace');
   });
 
+  it.each([
+    [
+      'a number where a list of items belongs',
+      'mutation ($v: [FeedbackItem!]!) { submitFeedback(input: { items: $v }) { userErrors { code } } }',
+      7,
+    ],
+    [
+      'null in the place of a default that a directive needs',
+      'query ($v: Boolean = true) { users(first: 1) @include(if: $v) { totalCount } }',
+      null,
+    ],
+  ])("of variables that do not fit (%s) are the caller's", async (_, query, v) => {
+    const { errors } = await tenant.ask(query, { v });
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+  });
+
+  it('of a hundred thousand variables that do not fit name the first', async () => {
+    const items = Array.from({ length: 100_000 }, () => 1);
+    const { errors } = await tenant.ask(
+      'mutation ($v: [FeedbackItem!]!) { submitFeedback(input: { items: $v }) { userErrors { code } } }',
+      { v: items },
+    );
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+    expect(errors[0]!.message).toContain('at "v[0]"');
+  });
+
   it.each(['yesterday', '2026-02-30T00:00:00Z', '2026-01-01', '2026-01-01T12:00:00'])(
     'refuse "%s" as a DateTime, showing how to write one',
     async (judgedAt) => {

@@ -85,7 +85,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     database,
     queue,
     quotas: new Quotas(),
-    knownKeys: new KnownKeys(),
+    knownKeys: new KnownKeys(60_000),
     time: new Date('2026-01-01T12:00:00.000Z'),
     now: () => self.time,
     async close() {
