@@ -11,7 +11,7 @@ export interface Forgotten {
   readonly tenantId: string;
   /** True where the whole tenant is gone. */
   readonly wholeTenant?: boolean;
-  /** True where another may use the tenant's keys than before, or in other measure. */
+  /** True where a key was revoked, or the tenant suspended or given other limits. */
   readonly keys?: boolean;
   /** People who were erased. */
   readonly userIds: readonly string[];

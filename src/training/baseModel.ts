@@ -44,7 +44,7 @@ export interface BaseModel {
   readonly artifact: ModelArtifact;
   readonly split: Split;
   readonly transform: InputTransform;
-  /** e, as training found it: what the image metric starts as. */
+  /** What the image metric starts as: e before the first step of training. */
   readonly metric: Discriminant;
   /** Between artists alone: what a simple scorer could use. */
   readonly artists: Discriminant;
