@@ -17,12 +17,12 @@ import { PreferenceModel, SHIPPED_MODEL } from '../src/inference/preferenceModel
 import { chooseQuestions } from '../src/inference/questions.ts';
 import { Random } from '../src/random.ts';
 import { itemVectorsOf } from '../src/training/baseModel.ts';
-import { InputTransform } from '../src/training/inputTransform.ts';
-import { type Matrix, matrix, takeRows } from '../src/training/linearAlgebra.ts';
-import { type Interval, meanInterval, pairedDifference, pairwiseAccuracy } from '../src/training/metrics.ts';
-import { scoreTasks } from '../src/training/modelScorer.ts';
-import { type Kind, SimulatedPeople } from '../src/training/people.ts';
-import { imagesOfPart, type Pictures, readPictures, splitPictures } from '../src/training/pictures.ts';
+import { type Interval, meanInterval, pairedDifference, pairwiseAccuracy } from '../src/training/evaluation/metrics.ts';
+import { scoreTasks } from '../src/training/evaluation/modelScorer.ts';
+import { InputTransform } from '../src/training/fitting/inputTransform.ts';
+import { type Matrix, matrix, takeRows } from '../src/training/fitting/linearAlgebra.ts';
+import { type Kind, SimulatedPeople } from '../src/training/simulation/people.ts';
+import { imagesOfPart, type Pictures, readPictures, splitPictures } from '../src/training/simulation/pictures.ts';
 import type { Task } from '../src/training/tasks.ts';
 
 const KINDS: readonly Kind[] = ['tags', 'artists', 'mixture', 'direction'];

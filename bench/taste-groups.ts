@@ -15,8 +15,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Random } from '../src/random.ts';
-import { spearman } from '../src/training/metrics.ts';
-import { type Artist, type Pictures, readPictures } from '../src/training/pictures.ts';
+import { spearman } from '../src/training/evaluation/metrics.ts';
+import { type Artist, type Pictures, readPictures } from '../src/training/simulation/pictures.ts';
 import { type RunningService, startService } from './support/service.ts';
 
 const GOALS = { opposites: -0.5, neighbours: 2.5 };

@@ -16,10 +16,10 @@ import {
 import { SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import { encodeWeights, type ModelArtifact } from '../model/artifact.ts';
 import { trainBaseModel } from '../training/baseModel.ts';
-import { MODEL, reportBaseModel } from '../training/baseReport.ts';
-import { baseReportPage } from '../training/baseReportPage.ts';
-import { type Matrix, matrix } from '../training/linearAlgebra.ts';
-import { type Pictures, readPictures, splitPictures } from '../training/pictures.ts';
+import { MODEL, reportBaseModel } from '../training/evaluation/baseReport.ts';
+import { baseReportPage } from '../training/evaluation/baseReportPage.ts';
+import { type Matrix, matrix } from '../training/fitting/linearAlgebra.ts';
+import { type Pictures, readPictures, splitPictures } from '../training/simulation/pictures.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';
 import { showProgress } from './progress.ts';
 

@@ -8,7 +8,7 @@ import type { Architecture } from '../model/architecture.ts';
 import { selectHistory } from '../model/history.ts';
 import type { BatchShape } from '../model/trainingGraph.ts';
 import { Random } from '../random.ts';
-import { type Matrix, row } from './linearAlgebra.ts';
+import { type Matrix, row } from './fitting/linearAlgebra.ts';
 import { type HistoryItem, type Task, targetsOf } from './tasks.ts';
 
 /** A task, and the prompts its pictures carry: rows of the text matrix, by place; without any, none has a prompt. */

@@ -1,7 +1,7 @@
 /** Which images to ask about: against variances worked out by inverting matrices, and what a person would expect. */
 import { chooseQuestions, type JudgedVector } from '../../src/inference/questions.ts';
 import { Random } from '../../src/random.ts';
-import { cholesky, matrix, solveCholesky } from '../../src/training/linearAlgebra.ts';
+import { cholesky, matrix, solveCholesky } from '../../src/training/fitting/linearAlgebra.ts';
 
 const random = new Random('questions');
 const unit = (values: readonly number[]): Float32Array => {

@@ -10,11 +10,11 @@ import {
   itemVectorsOf,
   trainBaseModel,
 } from '../../src/training/baseModel.ts';
-import { dot, matrix, row } from '../../src/training/linearAlgebra.ts';
-import { pairwiseAccuracy } from '../../src/training/metrics.ts';
-import { scoreTasks } from '../../src/training/modelScorer.ts';
-import { SimulatedPeople } from '../../src/training/people.ts';
-import { readPictures } from '../../src/training/pictures.ts';
+import { pairwiseAccuracy } from '../../src/training/evaluation/metrics.ts';
+import { scoreTasks } from '../../src/training/evaluation/modelScorer.ts';
+import { dot, matrix, row } from '../../src/training/fitting/linearAlgebra.ts';
+import { SimulatedPeople } from '../../src/training/simulation/people.ts';
+import { readPictures } from '../../src/training/simulation/pictures.ts';
 import { type Task, targetsOf } from '../../src/training/tasks.ts';
 
 const ARTISTS = 600;

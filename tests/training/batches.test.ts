@@ -3,7 +3,7 @@ import type { Tensors } from '../../src/inference/session.ts';
 import type { BatchShape } from '../../src/model/trainingGraph.ts';
 import { Random } from '../../src/random.ts';
 import { Batcher, type PromptedTask } from '../../src/training/batches.ts';
-import { matrix } from '../../src/training/linearAlgebra.ts';
+import { matrix } from '../../src/training/fitting/linearAlgebra.ts';
 import type { HistoryItem } from '../../src/training/tasks.ts';
 import { SMALL_ARCHITECTURE } from '../support/model.ts';
 

@@ -5,8 +5,8 @@ import { type BatchShape, trainingGraph } from '../../src/model/trainingGraph.ts
 import { Random } from '../../src/random.ts';
 import { phases } from '../../src/training/baseModel.ts';
 import { Batcher } from '../../src/training/batches.ts';
-import { dot, matrix, row } from '../../src/training/linearAlgebra.ts';
-import { pairwiseAccuracy } from '../../src/training/metrics.ts';
+import { pairwiseAccuracy } from '../../src/training/evaluation/metrics.ts';
+import { dot, matrix, row } from '../../src/training/fitting/linearAlgebra.ts';
 import type { Task } from '../../src/training/tasks.ts';
 import { type Phase, type StepReport, type TrainerOptions, trainPhase } from '../../src/training/trainer.ts';
 import { SMALL_ARCHITECTURE as ARCHITECTURE } from '../support/model.ts';

@@ -2,21 +2,21 @@
  * How a base model does on artists and tags that it never met, beside simple scorers on the same pairs, and whether
  * its profiles tell people apart. The report is data; report.ts writes the tables.
  */
-import { calibrated } from '../inference/calibration.ts';
-import { type ItemVector, PreferenceModel } from '../inference/preferenceModel.ts';
-import { Random } from '../random.ts';
+import { calibrated } from '../../inference/calibration.ts';
+import { type ItemVector, PreferenceModel } from '../../inference/preferenceModel.ts';
+import { Random } from '../../random.ts';
+import { type BaseModel, type BaseModelInput, itemVectorsOf, ratedTasks } from '../baseModel.ts';
+import { momentsOf, standardise } from '../fitting/inputTransform.ts';
+import { type Matrix, takeRows } from '../fitting/linearAlgebra.ts';
+import { type Kind, plantGroups, SimulatedPeople } from '../simulation/people.ts';
+import { imagesOfPart, type Part } from '../simulation/pictures.ts';
+import type { Task } from '../tasks.ts';
 import { InnerProducts } from './baselines.ts';
-import { type BaseModel, type BaseModelInput, itemVectorsOf, ratedTasks } from './baseModel.ts';
 import { type CalibrationReport, reportCalibration } from './calibrationReport.ts';
 import { baselineScorers, buildEvaluationSet, chanceScorer, evaluate, type Scorer } from './evaluation.ts';
-import { momentsOf, standardise } from './inputTransform.ts';
-import { type Matrix, takeRows } from './linearAlgebra.ts';
 import { type Interval, meanInterval } from './metrics.ts';
 import { modelScorer, scoreTasks } from './modelScorer.ts';
-import { type Kind, plantGroups, SimulatedPeople } from './people.ts';
-import { imagesOfPart, type Part } from './pictures.ts';
 import { type ReportRow, summarise } from './report.ts';
-import type { Task } from './tasks.ts';
 
 /** The name of the model in the report's tables. */
 export const MODEL = 'preference model';

@@ -1,12 +1,18 @@
 /** The same people for every scorer: chance scores a half, an oracle everything. */
-import { Random } from '../../src/random.ts';
-import { InnerProducts } from '../../src/training/baselines.ts';
-import { baselineScorers, buildEvaluationSet, chanceScorer, evaluate, named } from '../../src/training/evaluation.ts';
-import { matrix } from '../../src/training/linearAlgebra.ts';
-import { SimulatedPeople } from '../../src/training/people.ts';
-import { imagesOfPart, readPictures, splitPictures } from '../../src/training/pictures.ts';
-import { markdownReport, summarise } from '../../src/training/report.ts';
-import { type Task, targetsOf } from '../../src/training/tasks.ts';
+import { Random } from '../../../src/random.ts';
+import { InnerProducts } from '../../../src/training/evaluation/baselines.ts';
+import {
+  baselineScorers,
+  buildEvaluationSet,
+  chanceScorer,
+  evaluate,
+  named,
+} from '../../../src/training/evaluation/evaluation.ts';
+import { markdownReport, summarise } from '../../../src/training/evaluation/report.ts';
+import { matrix } from '../../../src/training/fitting/linearAlgebra.ts';
+import { SimulatedPeople } from '../../../src/training/simulation/people.ts';
+import { imagesOfPart, readPictures, splitPictures } from '../../../src/training/simulation/pictures.ts';
+import { type Task, targetsOf } from '../../../src/training/tasks.ts';
 
 const random = new Random('evaluation');
 const pictures = readPictures(

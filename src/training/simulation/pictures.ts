@@ -4,8 +4,8 @@
  * whatever feature matrix goes with the metadata.
  */
 import { z } from 'zod';
-import { PalateError } from '../errors.ts';
-import { hashFraction, Random } from '../random.ts';
+import { PalateError } from '../../errors.ts';
+import { hashFraction, Random } from '../../random.ts';
 
 export interface Artist {
   readonly name: string;

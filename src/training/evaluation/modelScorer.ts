@@ -1,9 +1,9 @@
 /**
  * A preference model as a scorer of tasks: the very code that serves, over pictures whose item vectors are at hand.
  */
-import type { ItemVector, PreferenceModel, TargetScore, UserState } from '../inference/preferenceModel.ts';
+import type { ItemVector, PreferenceModel, TargetScore, UserState } from '../../inference/preferenceModel.ts';
+import { type Task, targetsOf } from '../tasks.ts';
 import type { Scorer } from './evaluation.ts';
-import { type Task, targetsOf } from './tasks.ts';
 
 export interface ScoredTask {
   readonly state: UserState;

@@ -1,7 +1,7 @@
 /**
  * The base model's report as a page to read: what was measured, on whom, and how it compares.
  */
-import type { BaseModel } from './baseModel.ts';
+import type { BaseModel } from '../baseModel.ts';
 import { type BaseReport, MODEL } from './baseReport.ts';
 import { markdownReport } from './report.ts';
 

@@ -3,9 +3,9 @@
  * inner products alone, so that a matrix of them, made once, serves every scorer and every person. A history without
  * judgements ties all targets at 0. Knows no model.
  */
-import { PalateError } from '../errors.ts';
-import { cholesky, gram, type Matrix, matrix, solveCholesky, takeRows } from './linearAlgebra.ts';
-import { type HistoryItem, type Task, targetsOf } from './tasks.ts';
+import { PalateError } from '../../errors.ts';
+import { cholesky, gram, type Matrix, matrix, solveCholesky, takeRows } from '../fitting/linearAlgebra.ts';
+import { type HistoryItem, type Task, targetsOf } from '../tasks.ts';
 
 /** Scores of `targetsOf(task)`, higher for what the person should like better. */
 export type TaskScorer = (task: Task) => Float64Array;

@@ -3,11 +3,11 @@
  * the label, so prompts are drawn from a corpus and dealt to pictures: for these people liked pictures carry the
  * prompts they like, for some others whatever prompts there are, so that a model learns to tell which it is.
  */
-import type { Random } from '../random.ts';
-import type { PromptedTask } from './batches.ts';
-import { dot, type Matrix, row } from './linearAlgebra.ts';
+import type { Random } from '../../random.ts';
+import type { PromptedTask } from '../batches.ts';
+import { dot, type Matrix, row } from '../fitting/linearAlgebra.ts';
+import { targetsOf } from '../tasks.ts';
 import type { Kind, SimulatedPeople, TaskShape } from './people.ts';
-import { targetsOf } from './tasks.ts';
 
 /** Noise on a person's judgement of a prompt, in deviations of the judgement itself. */
 const PROMPT_NOISE = 0.7;

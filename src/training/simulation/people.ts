@@ -3,11 +3,11 @@
  * person holds each artist at most once, judgements and targets together, so that no style is met twice; only people
  * whose taste is the artists themselves meet an artist again, in another picture. Knows no model and no scorer.
  */
-import { PalateError } from '../errors.ts';
-import type { Random } from '../random.ts';
-import { dot, type Matrix, matrix, row } from './linearAlgebra.ts';
+import { PalateError } from '../../errors.ts';
+import type { Random } from '../../random.ts';
+import { dot, type Matrix, matrix, row } from '../fitting/linearAlgebra.ts';
+import type { HistoryItem, Task } from '../tasks.ts';
 import type { Part, Pictures, Split } from './pictures.ts';
-import type { HistoryItem, Task } from './tasks.ts';
 
 /**
  * - `tags`: likes artists with one of some tags, dislikes those with one of others; who has both is not judged

@@ -2,8 +2,8 @@
  * Whether a probability may be taken at its word: how far shares of likes lie from what was foretold, what of that
  * would be there if every probability were true, and the line that likes follow. Knows numbers only.
  */
-import type { Random } from '../random.ts';
-import { fitCalibration } from './calibrationFit.ts';
+import type { Random } from '../../random.ts';
+import { fitCalibration } from '../fitting/calibrationFit.ts';
 import { calibrationError } from './metrics.ts';
 
 export interface CalibrationReport {

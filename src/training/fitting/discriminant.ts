@@ -3,7 +3,7 @@
  * directions in which pictures of one artist agree and those of different artists differ. Knows vectors and class
  * numbers, no picture and no person.
  */
-import { PalateError } from '../errors.ts';
+import { PalateError } from '../../errors.ts';
 import { scaleRows } from './inputTransform.ts';
 import {
   cholesky,

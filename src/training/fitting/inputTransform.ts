@@ -3,7 +3,7 @@
  * principal components, half whitened, brought to one length. Fitted once for an encoder (images or prompts), named in
  * the base model's manifest, refitted for another encoder. Knows no picture and no person.
  */
-import { PalateError } from '../errors.ts';
+import { PalateError } from '../../errors.ts';
 import { columnMeans, gram, type Matrix, matrix, multiplyTransposed, norm, row, transpose } from './linearAlgebra.ts';
 import { symmetricEigen } from './symmetricEigen.ts';
 

@@ -1,9 +1,9 @@
 /** A model scores tasks as it serves. */
-import { type ItemVector, PreferenceModel } from '../../src/inference/preferenceModel.ts';
-import { Random } from '../../src/random.ts';
-import { modelScorer, scoreTasks } from '../../src/training/modelScorer.ts';
-import { type Task, targetsOf } from '../../src/training/tasks.ts';
-import { encodedItems, smallArtifact } from '../support/model.ts';
+import { type ItemVector, PreferenceModel } from '../../../src/inference/preferenceModel.ts';
+import { Random } from '../../../src/random.ts';
+import { modelScorer, scoreTasks } from '../../../src/training/evaluation/modelScorer.ts';
+import { type Task, targetsOf } from '../../../src/training/tasks.ts';
+import { encodedItems, smallArtifact } from '../../support/model.ts';
 
 describe('a model as a scorer of tasks', () => {
   let model: PreferenceModel;

@@ -2,7 +2,7 @@
  * What is measured and how sure it is: ranking accuracy, calibration, rank correlation, and intervals.
  * People weigh alike: a measure is taken for each person, then averaged. Knows numbers only.
  */
-import { PalateError } from '../errors.ts';
+import { PalateError } from '../../errors.ts';
 
 /** The normal quantile of a two-sided 95 % interval. */
 const Z95 = 1.959964;

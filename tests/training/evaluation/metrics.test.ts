@@ -6,7 +6,7 @@ import {
   pairwiseAccuracy,
   spearman,
   topAccuracy,
-} from '../../src/training/metrics.ts';
+} from '../../../src/training/evaluation/metrics.ts';
 
 describe('ranking accuracy', () => {
   it('counts pairs in order, a tie as a half', () => {

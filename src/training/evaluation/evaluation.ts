@@ -3,8 +3,11 @@
  * history length, the same pairs for every scorer. Baselines' strengths are chosen on other people before. Knows
  * scorers by their scores only.
  */
-import { PalateError } from '../errors.ts';
-import type { Random } from '../random.ts';
+import { PalateError } from '../../errors.ts';
+import type { Random } from '../../random.ts';
+import type { Kind, SimulatedPeople } from '../simulation/people.ts';
+import type { Part } from '../simulation/pictures.ts';
+import { type Task, targetsOf, withHistory } from '../tasks.ts';
 import {
   chance,
   type InnerProducts,
@@ -15,9 +18,6 @@ import {
   type TaskScorer,
 } from './baselines.ts';
 import { pairwiseAccuracy, topAccuracy } from './metrics.ts';
-import type { Kind, SimulatedPeople } from './people.ts';
-import type { Part } from './pictures.ts';
-import { type Task, targetsOf, withHistory } from './tasks.ts';
 
 /** Judgements on each side of a history: 0+0, 1+1, … */
 export const HISTORY_LENGTHS: readonly number[] = [0, 1, 2, 4, 8, 16];

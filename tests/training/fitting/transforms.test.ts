@@ -1,8 +1,16 @@
 /** The input transform and the discriminant, against their definitions. */
-import { Random } from '../../src/random.ts';
-import { classesOf, Discriminant } from '../../src/training/discriminant.ts';
-import { InputTransform, momentsOf, standardise } from '../../src/training/inputTransform.ts';
-import { columnMeans, dot, type Matrix, matrix, norm, row, takeRows } from '../../src/training/linearAlgebra.ts';
+import { Random } from '../../../src/random.ts';
+import { classesOf, Discriminant } from '../../../src/training/fitting/discriminant.ts';
+import { InputTransform, momentsOf, standardise } from '../../../src/training/fitting/inputTransform.ts';
+import {
+  columnMeans,
+  dot,
+  type Matrix,
+  matrix,
+  norm,
+  row,
+  takeRows,
+} from '../../../src/training/fitting/linearAlgebra.ts';
 
 /** Two independent hidden numbers of deviations 10 and 1, seen through a rotation, with an offset. */
 function twoComponents(seed: number, count: number): Matrix {

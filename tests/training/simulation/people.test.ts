@@ -1,9 +1,20 @@
 /** Pictures split by artist and tag, and the people simulated over them. */
-import { Random } from '../../src/random.ts';
-import { dot, type Matrix, matrix, row } from '../../src/training/linearAlgebra.ts';
-import { type Kind, plantGroups, SimulatedPeople, sampleHistoryCounts } from '../../src/training/people.ts';
-import { imagesOfPart, type Part, type Pictures, readPictures, splitPictures } from '../../src/training/pictures.ts';
-import { type Task, withHistory } from '../../src/training/tasks.ts';
+import { Random } from '../../../src/random.ts';
+import { dot, type Matrix, matrix, row } from '../../../src/training/fitting/linearAlgebra.ts';
+import {
+  type Kind,
+  plantGroups,
+  SimulatedPeople,
+  sampleHistoryCounts,
+} from '../../../src/training/simulation/people.ts';
+import {
+  imagesOfPart,
+  type Part,
+  type Pictures,
+  readPictures,
+  splitPictures,
+} from '../../../src/training/simulation/pictures.ts';
+import { type Task, withHistory } from '../../../src/training/tasks.ts';
 
 const KINDS: readonly Kind[] = ['tags', 'artists', 'direction', 'mixture', 'group'];
 const PARTS: readonly Part[] = ['train', 'validation', 'test'];

@@ -3,7 +3,7 @@
  * (Golub and Van Loan, Matrix Computations, 8.3; EISPACK's tql2). Some 8 seconds for 1,664 rows on one core; the same
  * bits on every run. Knows numbers only.
  */
-import { PalateError } from '../errors.ts';
+import { PalateError } from '../../errors.ts';
 import { type Matrix, matrix, row } from './linearAlgebra.ts';
 
 export interface Eigen {

@@ -1,6 +1,6 @@
 /** Probabilities that are true, over-confident or shifted are told apart from chance. */
-import { Random } from '../../src/random.ts';
-import { reportCalibration } from '../../src/training/calibrationReport.ts';
+import { Random } from '../../../src/random.ts';
+import { reportCalibration } from '../../../src/training/evaluation/calibrationReport.ts';
 
 const COUNT = 10_000;
 

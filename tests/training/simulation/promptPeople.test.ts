@@ -1,11 +1,11 @@
 /** People whose taste is in the prompts. */
-import { Random } from '../../src/random.ts';
-import type { PromptedTask } from '../../src/training/batches.ts';
-import { dot, matrix, row } from '../../src/training/linearAlgebra.ts';
-import { pairwiseAccuracy } from '../../src/training/metrics.ts';
-import { SimulatedPeople } from '../../src/training/people.ts';
-import { readPictures, splitPictures } from '../../src/training/pictures.ts';
-import { PromptPeople } from '../../src/training/promptPeople.ts';
+import { Random } from '../../../src/random.ts';
+import type { PromptedTask } from '../../../src/training/batches.ts';
+import { pairwiseAccuracy } from '../../../src/training/evaluation/metrics.ts';
+import { dot, matrix, row } from '../../../src/training/fitting/linearAlgebra.ts';
+import { SimulatedPeople } from '../../../src/training/simulation/people.ts';
+import { readPictures, splitPictures } from '../../../src/training/simulation/pictures.ts';
+import { PromptPeople } from '../../../src/training/simulation/promptPeople.ts';
 
 const random = new Random('prompt people');
 const normals = (rows: number, columns: number) =>

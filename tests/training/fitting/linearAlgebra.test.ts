@@ -1,5 +1,5 @@
 /** Products, factors and eigenvectors, against what is known by hand and by their definitions. */
-import { Random } from '../../src/random.ts';
+import { Random } from '../../../src/random.ts';
 import {
   cholesky,
   dot,
@@ -11,8 +11,8 @@ import {
   row,
   solveCholesky,
   transpose,
-} from '../../src/training/linearAlgebra.ts';
-import { symmetricEigen } from '../../src/training/symmetricEigen.ts';
+} from '../../../src/training/fitting/linearAlgebra.ts';
+import { symmetricEigen } from '../../../src/training/fitting/symmetricEigen.ts';
 
 function randomMatrix(seed: number, rows: number, columns: number): Matrix {
   const random = new Random(seed);

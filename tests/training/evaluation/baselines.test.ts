@@ -7,9 +7,9 @@ import {
   logisticRegression,
   nearestNeighbours,
   prototypeDifference,
-} from '../../src/training/baselines.ts';
-import { gram, matrix } from '../../src/training/linearAlgebra.ts';
-import type { HistoryItem, Task } from '../../src/training/tasks.ts';
+} from '../../../src/training/evaluation/baselines.ts';
+import { gram, matrix } from '../../../src/training/fitting/linearAlgebra.ts';
+import type { HistoryItem, Task } from '../../../src/training/tasks.ts';
 
 /** Six points of the unit circle, at these degrees. */
 const DEGREES = [0, 20, 40, 140, 160, 180];

@@ -3,8 +3,8 @@
  * P(like) = σ(T s + β + ρ r) by maximum likelihood, and how far a margin still is from what it becomes with many more
  * judgements. Applied by inference/calibration.ts.
  */
-import { sigmoid } from '../inference/calibration.ts';
-import type { Calibration } from '../model/artifact.ts';
+import { sigmoid } from '../../inference/calibration.ts';
+import type { Calibration } from '../../model/artifact.ts';
 
 /** One target of one person. */
 export interface CalibrationSample {

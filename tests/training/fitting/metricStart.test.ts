@@ -1,8 +1,8 @@
 /** What the image metric starts as: artists, tags and leading components side by side, and tags that nobody has seen. */
-import { Random } from '../../src/random.ts';
-import { dot, matrix, norm, row, takeRows } from '../../src/training/linearAlgebra.ts';
-import { fitMetricStart } from '../../src/training/metricStart.ts';
-import { imagesOfPart, readPictures, splitPictures } from '../../src/training/pictures.ts';
+import { Random } from '../../../src/random.ts';
+import { dot, matrix, norm, row, takeRows } from '../../../src/training/fitting/linearAlgebra.ts';
+import { fitMetricStart } from '../../../src/training/fitting/metricStart.ts';
+import { imagesOfPart, readPictures, splitPictures } from '../../../src/training/simulation/pictures.ts';
 
 const ARTISTS = 300;
 const NUMBERS = 40;

@@ -1,6 +1,10 @@
 /** Calibration is found again from samples of a known one, and stays finite on hard ones. */
-import { Random } from '../../src/random.ts';
-import { type CalibrationSample, fitCalibration, fitStandardErrors } from '../../src/training/calibrationFit.ts';
+import { Random } from '../../../src/random.ts';
+import {
+  type CalibrationSample,
+  fitCalibration,
+  fitStandardErrors,
+} from '../../../src/training/fitting/calibrationFit.ts';
 
 /** Samples of people whose answers follow P(like) = σ(T s + β + ρ r). */
 function samples(

@@ -2,7 +2,7 @@
  * Dense linear algebra in plain loops: what fitting a transform, a discriminant and the baselines needs, in double
  * precision, on one core. Loops run along rows, which lie together in memory. Knows numbers only.
  */
-import { PalateError } from '../errors.ts';
+import { PalateError } from '../../errors.ts';
 
 /** Row-major: element (i, j) is `data[i * columns + j]`. */
 export interface Matrix {
