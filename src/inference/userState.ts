@@ -3,8 +3,7 @@
  * targets. Plain arrays: the runtime is not known here.
  */
 import { fromHalfFloats } from '../halfFloats.ts';
-import type { Architecture } from '../model/architecture.ts';
-import { itemVectorSize } from '../model/graphs.ts';
+import { type Architecture, itemVectorSize } from '../model/architecture.ts';
 import { selectHistory } from '../model/history.ts';
 import type { JudgementCounts } from './calibration.ts';
 

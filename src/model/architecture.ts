@@ -56,3 +56,6 @@ export const BASE_ARCHITECTURE: Architecture = {
   history: 16,
   parts: ALL_PARTS,
 };
+
+/** Numbers in one item vector: item embedding, image metric, text metric, in that order. */
+export const itemVectorSize = (a: Architecture): number => a.width + a.imageMetric + a.textMetric;

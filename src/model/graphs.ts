@@ -18,10 +18,11 @@ import {
   unitLength,
   type Value,
 } from '../onnx/index.ts';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, itemVectorSize } from './architecture.ts';
 import {
   type HistoryState,
   historyState,
+  itemsOf,
   itemTower,
   judgementWeight,
   type MetricEvidence,
@@ -43,9 +44,6 @@ export interface InputTransformWeights {
 
 /** Item vectors are stored as half floats; tests of exactness use single precision. */
 export type ItemPrecision = 'float16' | 'float32';
-
-/** Numbers in one item vector: item embedding, image metric, text metric, in that order. */
-export const itemVectorSize = (a: Architecture): number => a.width + a.imageMetric + a.textMetric;
 
 const network = (graph: Graph, architecture: Architecture, weights: Float32Array): Network => ({
   architecture,
@@ -95,9 +93,9 @@ export function stateGraph(
   const judged = graph.input('judged', ['users', a.history, 2]);
   const sums = graph.input('imageSums', ['users', 2, a.imageMetric]);
   const totals = graph.input('imageTotals', ['users', 2, 1]);
-  const [embedding, recent] = itemParts(a, items);
-  const history = historyState(net, embedding!, judged);
-  const { attention, direction } = profile(net, history, { sums, totals, recent: recent!, judged });
+  const { embedding, imageMetric: recent } = itemsOf(a, items);
+  const history = historyState(net, embedding, judged);
+  const { attention, direction } = profile(net, history, { sums, totals, recent, judged });
   graph.output('keysValues', packHistory(a, history));
   graph.output('profile', byLayer(attention.map((layer) => transpose(layer, [1, 2, 0, 3]))));
   graph.output('direction', direction);
@@ -137,7 +135,6 @@ export function scoreGraph(
     judged: weights,
   });
   const items = cast(graph.input('items', ['users', 'targets', itemVectorSize(a)], precision), 'float32');
-  const [embedding, imageMetric, textMetric] = itemParts(a, items);
   const state = {
     history: unpackHistory(a, keysValues, judged),
     imageEvidence: evidence('image', a.imageMetric, recentImage!, recentJudged),
@@ -145,16 +142,13 @@ export function scoreGraph(
     tokenDirection,
   };
   const popularity = graph.input('popularity', ['users', 'targets', 2]);
-  const targets = { embedding: embedding!, imageMetric: imageMetric!, textMetric: textMetric!, popularity };
-  const scores = scoreTargets(net, state, targets);
+  const scores = scoreTargets(net, state, { ...itemsOf(a, items), popularity });
   graph.output('logits', scores.logits);
   graph.output('tokenAttention', byLayer(scores.tokenAttention.map((layer) => transpose(layer, [1, 2, 0, 3]))));
   const layersAndHeads = scores.historyAttention.map((layer) => reduceSum(layer, [0])).reduce(add); // (users, targets, N)
   graph.output('historyAttention', scale(layersAndHeads, 1 / (a.layers * a.heads)));
   return graph.toBytes();
 }
-
-const itemParts = (a: Architecture, items: Value): Value[] => split(items, -1, [a.width, a.imageMetric, a.textMetric]);
 
 /** A row a user, so that states of any users are put together by copying rows: (users, layers, 2, heads, N, h). */
 function packHistory(a: Architecture, { keys, values }: HistoryState): Value {

@@ -45,6 +45,12 @@ export function itemTower({ parameters: p }: Network, image: Value, text: Value,
   };
 }
 
+/** The parts of stored item vectors: (…, d + m + m'). */
+export function itemsOf(a: Architecture, items: Value): Items {
+  const [embedding, imageMetric, textMetric] = onnx.split(items, -1, [a.width, a.imageMetric, a.textMetric]);
+  return { embedding: embedding!, imageMetric: imageMetric!, textMetric: textMetric! };
+}
+
 /** 1 where there is a prompt, else 0, read off its metric vector: (…, m') → (…, 1). */
 const hasPrompt = (textMetric: Value): Value => onnx.reduceSum(onnx.square(textMetric), [-1], { keepAxes: true });
 
@@ -295,9 +301,11 @@ export function scoreTargets(network: Network, state: UserState, targets: Target
   return { logits, tokenAgreement, tokenAttention: rows.tokenAttention, historyAttention: rows.historyAttention };
 }
 
-/** a₀ (Σ r + K g(e)) / (n + K), g a ridge on e: what people in general make of an image. (U, T, 1) */
-function populationPrior({ parameters: p }: Network, { imageMetric, popularity }: Targets): Value {
-  const expected = add(linear(imageMetric, p('prior.ridge')), p('prior.constant'));
+/** a₀ (Σ r + K g(item)) / (n + K), g linear in the item vector: what people in general make of an image. (U, T, 1) */
+function populationPrior({ parameters: p }: Network, targets: Targets): Value {
+  const { embedding, imageMetric, textMetric, popularity } = targets;
+  const item = onnx.concat([embedding, imageMetric, textMetric], -1);
+  const expected = add(linear(item, p('prior.ridge')), p('prior.constant'));
   const pseudoCount = onnx.exp(p('prior.logPseudoCount'));
   const [sum, count] = onnx.split(popularity, -1, [1, 1]);
   const shrunken = onnx.divide(add(sum!, multiply(pseudoCount, expected)), add(count!, pseudoCount));
@@ -306,33 +314,41 @@ function populationPrior({ parameters: p }: Network, { imageMetric, popularity }
 
 // ---------------------------------------------------------------- losses
 
+/** The mean over a batch's pairs, each counted by its weight where weights (of the same shape) are given. */
+function meanOfPairs(values: Value, weights: Value | undefined): Value {
+  if (!weights) return onnx.meanAll(values);
+  const total = add(onnx.sumAll(weights), values.graph.scalar(NO_WEIGHT));
+  return onnx.divide(onnx.sumAll(multiply(values, weights)), total);
+}
+
 /**
  * Cross entropy of like against dislike, of the liked and of the disliked targets: (CE(pos, like) + CE(neg, dislike))
- * / 2. Logits (…, 2) of liked and of disliked targets, in pairs.
+ * / 2. Logits (U, pairs, 2) of liked and of disliked targets; weights of the pairs (U, pairs, 1), or all alike.
  */
-export function baseLoss(liked: Value, disliked: Value): Value {
+export function baseLoss(liked: Value, disliked: Value, weights?: Value): Value {
   const margin = (logits: Value) => {
     const [like, dislike] = onnx.split(logits, -1, [1, 1]);
     return subtract(like!, dislike!);
   };
-  const ofLiked = onnx.meanAll(onnx.softplus(onnx.negate(margin(liked))));
-  const ofDisliked = onnx.meanAll(onnx.softplus(margin(disliked)));
+  const ofLiked = meanOfPairs(onnx.softplus(onnx.negate(margin(liked))), weights);
+  const ofDisliked = meanOfPairs(onnx.softplus(margin(disliked)), weights);
   return scale(add(ofLiked, ofDisliked), 0.5);
 }
 
 /**
  * Contrastive preference loss: of a pair, the liked target's l⁺ should be the greater and the disliked one's l⁻:
- * −log σ(l⁺_pos − l⁺_neg) − log σ(l⁻_neg − l⁻_pos).
+ * −log σ(l⁺_pos − l⁺_neg) − log σ(l⁻_neg − l⁻_pos). Shapes as in `baseLoss`.
  */
-export function contrastiveLoss(liked: Value, disliked: Value): Value {
+export function contrastiveLoss(liked: Value, disliked: Value, weights?: Value): Value {
   const [like, dislike] = onnx.split(subtract(liked, disliked), -1, [1, 1]);
-  return add(onnx.meanAll(onnx.softplus(onnx.negate(like!))), onnx.meanAll(onnx.softplus(dislike!)));
+  const ofLike = meanOfPairs(onnx.softplus(onnx.negate(like!)), weights);
+  return add(ofLike, meanOfPairs(onnx.softplus(dislike!), weights));
 }
 
 /** The same ranking asked of the token path alone, so that the tokens' directions come to carry taste. */
-export function tokenLoss(agreementLiked: Value, agreementDisliked: Value): Value {
+export function tokenLoss(agreementLiked: Value, agreementDisliked: Value, weights?: Value): Value {
   const sharpness = 4;
-  return onnx.meanAll(onnx.softplus(scale(subtract(agreementDisliked, agreementLiked), sharpness)));
+  return meanOfPairs(onnx.softplus(scale(subtract(agreementDisliked, agreementLiked), sharpness)), weights);
 }
 
 /**

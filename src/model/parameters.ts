@@ -59,7 +59,7 @@ export function parameterSpecs(a: Architecture): ParameterSpec[] {
     ...metricSpecs('metricPath.image.', { kernelGain: 1.5, prototypeGain: 3 }),
     ...metricSpecs('metricPath.text.', { kernelGain: 0, prototypeGain: 0 }),
     // Population prior: silent at the start, and kept so in the base model.
-    matrix('prior.ridge', a.imageMetric, 1, 0),
+    matrix('prior.ridge', a.width + a.imageMetric + a.textMetric, 1, 0),
     coefficient('prior.constant', 0),
     coefficient('prior.gain', 0),
     coefficient('prior.logPseudoCount', Math.log(3)),

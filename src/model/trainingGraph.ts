@@ -20,13 +20,14 @@ import {
   sumAll,
   type Value,
 } from '../onnx/index.ts';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, itemVectorSize } from './architecture.ts';
 import {
   baseLoss,
   contrastiveLoss,
   evidenceOf,
   historyState,
   type Items,
+  itemsOf,
   itemTower,
   type Network,
   profile,
@@ -107,30 +108,50 @@ export function batchInputs(graph: Graph, { imageInputs, textInputs }: Architect
   };
 }
 
+/** Which rows a batch brings: pictures and prompts after their transforms, or item vectors, whose tower is frozen. */
+export type BatchRows = 'inputs' | 'items';
+
+/**
+ * The inputs of a batch of item vectors, in the order of `batchInputs`. pairWeights (users, pairs, 2): how much each
+ * pair counts in the base loss, and in the contrastive and token losses.
+ */
+function itemBatch(graph: Graph, architecture: Architecture, { users, judgements, pairs }: BatchShape) {
+  const items = graph.input('items', [users, judgements + 2 * pairs, itemVectorSize(architecture)]);
+  return {
+    rows: itemsOf(architecture, items),
+    judged: graph.input('judged', [users, judgements, 2]),
+    popularity: graph.input('popularity', [users, 2 * pairs, 2]),
+    pairWeights: graph.input('pairWeights', [users, pairs, 2]),
+  };
+}
+
+function inputBatch(graph: Graph, network: Network, shape: BatchShape) {
+  const { image, text, hasText, judged, popularity } = batchInputs(graph, network.architecture, shape);
+  return { rows: itemTower(network, image, text, hasText), judged, popularity, pairWeights: undefined };
+}
+
 /**
  * The step. Inputs: the batch; `weights`, `firstMoment`, `secondMoment` (flat); `rates` (flat): each parameter's
  * share of the learning rate, 0 for one that is frozen; `decay` (flat): weight decay; `learningRate`,
  * `correction1`, `correction2` (scalars): 1 / (1 − βᵗ). Outputs: `newWeights`, `newFirstMoment`, `newSecondMoment`,
- * those of `base`, `contrastive`, `token`, `information` and
- * `twins` that count, `loss`, `gradientNorm` (before clipping); with `exposeGradient` also
- * `gradient`, `logits` and `tokenAttention{layer}`.
+ * those of `base`, `contrastive`, `token`, `information` and `twins` that count, `loss`, `gradientNorm` (before
+ * clipping).
  */
 export function trainingGraph(
   architecture: Architecture,
   shape: BatchShape,
   lossWeights: LossWeights,
-  { optimizer = ADAMW, exposeGradient = false }: { optimizer?: OptimizerSettings; exposeGradient?: boolean } = {},
+  { optimizer = ADAMW, exposeGradient = false, rows = 'inputs' }: TrainingGraphOptions = {},
 ): Uint8Array {
   const graph = new Graph('training');
   const { size } = parameterLayout(architecture);
   const weights = graph.input('weights', [size]);
   const { list, get } = trainableParameters(weights, architecture);
   const network: Network = { architecture, parameters: get };
-  const batch = batchInputs(graph, architecture, shape);
-  const rows = itemTower(network, batch.image, batch.text, batch.hasText);
-  const forward = fullForward(network, shape, rows, batch.judged, batch.popularity);
+  const batch = rows === 'items' ? itemBatch(graph, architecture, shape) : inputBatch(graph, network, shape);
+  const forward = fullForward(network, shape, batch.rows, batch.judged, batch.popularity);
 
-  const losses = lossTerms(network, shape, lossWeights, forward, batch.judged);
+  const losses = lossTerms(network, shape, lossWeights, forward, batch);
   const loss = losses.map(({ value, weight }) => scale(value, weight)).reduce(add);
   graph.output('loss', loss);
   for (const { name, value } of losses) graph.output(name, value);
@@ -153,6 +174,14 @@ export function trainingGraph(
   return graph.toBytes();
 }
 
+export interface TrainingGraphOptions {
+  readonly optimizer?: OptimizerSettings;
+  /** Also outputs `gradient`, `logits` and `tokenAttention{layer}`. */
+  readonly exposeGradient?: boolean;
+  /** 'inputs' if left out. */
+  readonly rows?: BatchRows;
+}
+
 interface LossTerm {
   readonly name: keyof LossWeights;
   readonly weight: number;
@@ -165,16 +194,17 @@ function lossTerms(
   { pairs }: BatchShape,
   weights: LossWeights,
   { scores, embedding, imageMetric }: ReturnType<typeof fullForward>,
-  judged: Value,
+  { judged, pairWeights }: { judged: Value; pairWeights: Value | undefined },
 ): LossTerm[] {
   const [liked, disliked] = split(scores.logits, 1, [pairs, pairs]);
+  const [ofBase, ofRanking] = pairWeights ? split(pairWeights, -1, [1, 1]) : [];
   const [agreementLiked, agreementDisliked] = split(scores.tokenAgreement, 1, [pairs, pairs]);
   const halves =
     weights.information > 0 || weights.twins > 0 ? readHalves(network, embedding, imageMetric, judged) : null;
   const terms: Record<keyof LossWeights, () => Value> = {
-    base: () => baseLoss(liked!, disliked!),
-    contrastive: () => contrastiveLoss(liked!, disliked!),
-    token: () => tokenLoss(agreementLiked!, agreementDisliked!),
+    base: () => baseLoss(liked!, disliked!, ofBase),
+    contrastive: () => contrastiveLoss(liked!, disliked!, ofRanking),
+    token: () => tokenLoss(agreementLiked!, agreementDisliked!, ofRanking),
     information: () => {
       const { first, second, weight } = halves!;
       const byLayer = first.map((layer, i) => tokenInformationLoss(layer, second[i]!, weight));

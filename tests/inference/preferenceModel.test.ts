@@ -11,8 +11,8 @@ import {
   type TargetScore,
 } from '../../src/inference/preferenceModel.ts';
 import { MAX_RECENT } from '../../src/inference/userState.ts';
+import { itemVectorSize } from '../../src/model/architecture.ts';
 import { encodeWeights, type ModelArtifact, sha256Of } from '../../src/model/artifact.ts';
-import { itemVectorSize } from '../../src/model/graphs.ts';
 import { parameterLayout } from '../../src/model/parameters.ts';
 import { Random } from '../../src/random.ts';
 import { encodedItems, SMALL_ARCHITECTURE, SMALL_EMBEDDINGS, smallArtifact } from '../support/model.ts';
@@ -277,7 +277,7 @@ describe('scores', () => {
     const [state] = await model.userStates([[]]);
     const scores = (await model.score([{ state: state!, targets: items, popularity }]))[0]!;
     for (const [t, item] of items.entries()) {
-      const expected = model.imageMetric(item).reduce((sum, value, i) => sum + value * ridge[i]!, constant);
+      const expected = fromHalfFloats(item).reduce((sum, value, i) => sum + value * ridge[i]!, constant);
       const { sum, count } = popularity[t]!;
       const prior = (of('prior.gain')[0]! * (sum + pseudoCount * expected)) / (count + pseudoCount);
       expect(margin(scores[t]!)).toBeCloseTo(prior, 5);

@@ -2,7 +2,7 @@
 import { toHalfFloats } from '../../src/halfFloats.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { type ItemVector, type Judgement, MAX_RECENT, StateInputs } from '../../src/inference/userState.ts';
-import { itemVectorSize } from '../../src/model/graphs.ts';
+import { itemVectorSize } from '../../src/model/architecture.ts';
 import { selectHistory } from '../../src/model/history.ts';
 import { Random } from '../../src/random.ts';
 import { encodedItems, SMALL_ARCHITECTURE, smallArtifact } from '../support/model.ts';

@@ -5,8 +5,8 @@
 
 import { toHalfFloats } from '../../src/halfFloats.ts';
 import { openSession, type Session, type Tensor, type Tensors } from '../../src/inference/session.ts';
-import { ALL_PARTS, type Architecture } from '../../src/model/architecture.ts';
-import { itemVectorSize, scoreGraph, stateGraph } from '../../src/model/graphs.ts';
+import { ALL_PARTS, type Architecture, itemVectorSize } from '../../src/model/architecture.ts';
+import { scoreGraph, stateGraph } from '../../src/model/graphs.ts';
 import type { Network } from '../../src/model/network.ts';
 import { itemTower } from '../../src/model/network.ts';
 import { constantParameters, initialParameters, parameterLayout } from '../../src/model/parameters.ts';
@@ -320,6 +320,67 @@ describe('the training step with every part and every loss', () => {
     const probe = layout.range('probe');
     await check(flat.slice().fill(0, probe.start, probe.end), behindProbe);
     expect(silent).toEqual([]);
+  });
+
+  it('over stored item vectors is the step over inputs with a frozen tower, and counts pairs by their weight', async () => {
+    const flat = weights('items');
+    const input = batch('items');
+    const items = (await (await openSession(fullGraph(flat))).run(input))['items']!.data as Float32Array;
+    const losses = { base: 1, contrastive: 0.5, token: 0.7, information: 0.5, twins: 0.5 };
+    const open = (rows: 'inputs' | 'items') =>
+      openSession(trainingGraph(ARCHITECTURE, shape, losses, { exposeGradient: true, rows }));
+    const [overInputs, overItems] = [await open('inputs'), await open('items')];
+    const scalars = Object.fromEntries(
+      ['learningRate', 'correction1', 'correction2'].map((name) => [name, float(Float32Array.of(1))]),
+    );
+    const zeros = Object.fromEntries(
+      ['firstMoment', 'secondMoment', 'rates', 'decay'].map((name) => [
+        name,
+        float(new Float32Array(layout.size), layout.size),
+      ]),
+    );
+    const fixed = { ...scalars, ...zeros, weights: float(flat, layout.size) };
+    const { judged, popularity } = input;
+    const pairWeights = (value: (pair: number) => number) =>
+      float(
+        Float32Array.from({ length: shape.users * shape.pairs * 2 }, (_, i) => value(i >> 1)),
+        shape.users,
+        shape.pairs,
+        2,
+      );
+    const stored = { items: float(items, shape.users, ROWS, SIZE), judged: judged!, popularity: popularity! };
+    const step = async (weights: Tensor, changed: Float32Array = items) =>
+      overItems.run({ ...fixed, ...stored, items: float(changed, shape.users, ROWS, SIZE), pairWeights: weights });
+
+    const expected = await overInputs.run({ ...fixed, ...input });
+    const alike = await step(pairWeights(() => 1));
+    for (const name of Object.keys(losses)) {
+      expect(Number(alike[name]!.data[0])).toBeCloseTo(Number(expected[name]!.data[0]), 5);
+    }
+    const gradientOf = (outputs: Tensors) =>
+      layout.specs
+        .filter(({ name }) => !/^(item|metric)\./.test(name))
+        .flatMap(({ name }) => {
+          const { start, end } = layout.range(name);
+          return [...(outputs['gradient']!.data as Float32Array).subarray(start, end)];
+        });
+    expect(largestDifference(gradientOf(alike), gradientOf(expected))).toBeLessThan(1e-4);
+
+    // The last pair of the first user: whatever its targets are, at weight 0 no ranking loss hears of it.
+    const other = items.slice();
+    other.fill(0.5, (shape.judgements + 1) * SIZE, (shape.judgements + 2) * SIZE);
+    const without = pairWeights((pair) => (pair === 1 ? 0 : 1));
+    const ranking = ({ base, contrastive, token }: Tensors) => [base, contrastive, token].map((loss) => loss!.data[0]);
+    expect(ranking(await step(without, other))).toEqual(ranking(await step(without)));
+    expect(
+      ranking(
+        await step(
+          pairWeights(() => 1),
+          other,
+        ),
+      ),
+    ).not.toEqual(ranking(alike));
+    expect(ranking(await step(pairWeights(() => 0)))).toEqual([0, 0, 0]);
   });
 
   it('leaves frozen parameters alone and clips the gradient', async () => {
