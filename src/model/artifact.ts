@@ -86,6 +86,13 @@ export function encodeWeights({ parameters, transforms }: Omit<ModelArtifact, 'm
   return new Uint8Array(all.buffer);
 }
 
+/** States the weights' hash and size in the manifest. */
+export function seal({ manifest, parameters, transforms }: ModelArtifact): ModelArtifact {
+  const bytes = encodeWeights({ parameters, transforms });
+  const weights = { file: manifest.weights.file, sha256: sha256Of(bytes), bytes: bytes.length };
+  return { manifest: { ...manifest, weights }, parameters, transforms };
+}
+
 /** Reads stored weights. Throws BAD_USER_INPUT, naming what is wrong, where they are not those of the manifest. */
 export function decodeModel(manifest: ModelManifest, weights: Uint8Array): ModelArtifact {
   const { architecture, inputTransforms } = manifest;

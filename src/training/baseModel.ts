@@ -6,7 +6,7 @@
 import { likeRateLogit } from '../inference/calibration.ts';
 import { type ItemVector, PreferenceModel } from '../inference/preferenceModel.ts';
 import { type Architecture, BASE_ARCHITECTURE } from '../model/architecture.ts';
-import { encodeWeights, type ModelArtifact, sha256Of } from '../model/artifact.ts';
+import { type ModelArtifact, seal } from '../model/artifact.ts';
 import type { InputTransformWeights } from '../model/graphs.ts';
 import { initialParameters, parameterLayout } from '../model/parameters.ts';
 import type { BatchShape } from '../model/trainingGraph.ts';
@@ -288,13 +288,6 @@ async function calibrate(artifact: ModelArtifact, features: Matrix, people: Simu
 function secondHalf(task: Task, count: number): Task {
   const left = { LIKE: count, DISLIKE: count };
   return { ...task, history: task.history.filter((item) => left[item.sentiment]-- <= 0) };
-}
-
-/** States the weights' hash and size in the manifest. */
-function seal({ manifest, parameters, transforms }: ModelArtifact): ModelArtifact {
-  const bytes = encodeWeights({ parameters, transforms });
-  const weights = { file: manifest.weights.file, sha256: sha256Of(bytes), bytes: bytes.length };
-  return { manifest: { ...manifest, weights }, parameters, transforms };
 }
 
 function transformWeights({ mean, projection, scale }: InputTransform): InputTransformWeights {

@@ -67,7 +67,7 @@ export class Batcher {
     };
     for (const [u, task] of tasks.entries()) {
       this.#check(task);
-      for (const [place, i] of this.#places(task.history, random)) {
+      for (const [place, i] of placesOf(task.history, this.#architecture.history, random)) {
         const { image: picture, sentiment, weight } = task.history[i]!;
         fill(u * rows + place, picture, task.historyPrompts?.[i]);
         judged[2 * (u * judgements + place) + (sentiment === 'LIKE' ? 0 : 1)] = weight;
@@ -97,33 +97,37 @@ export class Batcher {
     }
   }
 
-  /**
-   * [place, index in the history] of every judgement. What the blocks read is dealt in turn to the two halves of their
-   * places, likes and dislikes each, so that either half tells about as much of the person.
-   */
-  *#places(history: readonly HistoryItem[], random: Random): Generator<[number, number]> {
-    const { history: blockRows } = this.#architecture;
-    const read = selectHistory(
-      history.map(({ sentiment }) => sentiment),
-      blockRows,
-    );
-    const half = blockRows / 2;
-    const next = [0, half];
-    let turn = random.int(2);
-    for (const sentiment of ['LIKE', 'DISLIKE']) {
-      for (const i of random.shuffle(read.filter((i) => history[i]!.sentiment === sentiment))) {
-        const side = next[turn]! < (turn + 1) * half ? turn : 1 - turn;
-        yield [next[side]!++, i];
-        turn = 1 - turn;
-      }
-    }
-    const unread = new Set(read);
-    let place = blockRows;
-    for (const i of history.keys()) if (!unread.has(i)) yield [place++, i];
-  }
-
   #addNoise(target: Float32Array, offset: number, vector: ArrayLike<number>, random: Random): void {
     const start = random.int(NOISE_TABLE_SIZE - vector.length);
     for (let i = 0; i < vector.length; i++) target[offset + i] = vector[i]! + this.#noise[start + i]!;
   }
+}
+
+/**
+ * [place, index in the history] of every judgement, in a row whose blocks read the first `blockRows` places. What they
+ * read is dealt in turn to the two halves of those places, likes and dislikes each, so that either half tells about as
+ * much of the person.
+ */
+export function* placesOf(
+  history: readonly HistoryItem[],
+  blockRows: number,
+  random: Random,
+): Generator<[number, number]> {
+  const read = selectHistory(
+    history.map(({ sentiment }) => sentiment),
+    blockRows,
+  );
+  const half = blockRows / 2;
+  const next = [0, half];
+  let turn = random.int(2);
+  for (const sentiment of ['LIKE', 'DISLIKE']) {
+    for (const i of random.shuffle(read.filter((i) => history[i]!.sentiment === sentiment))) {
+      const side = next[turn]! < (turn + 1) * half ? turn : 1 - turn;
+      yield [next[side]!++, i];
+      turn = 1 - turn;
+    }
+  }
+  const unread = new Set(read);
+  let place = blockRows;
+  for (const i of history.keys()) if (!unread.has(i)) yield [place++, i];
 }

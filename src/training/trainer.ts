@@ -1,12 +1,13 @@
 /**
  * The training loop: runs the step graph over batches in phases, keeps a running average of the weights, measures it on
- * held-out people and gives back the best. Knows neither people nor pictures: batches and the measure are handed in.
+ * held-out people and gives back the best. It can be stopped between two steps and go on from a state it gave out.
+ * Knows neither people nor pictures: batches and the measure are handed in.
  */
 import { PalateError } from '../errors.ts';
 import { openSession, type Tensor, type Tensors } from '../inference/session.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { type ParameterLayout, parameterLayout } from '../model/parameters.ts';
-import { ADAMW, type BatchShape, type LossWeights, trainingGraph } from '../model/trainingGraph.ts';
+import { ADAMW, type BatchRows, type BatchShape, type LossWeights, trainingGraph } from '../model/trainingGraph.ts';
 
 export interface Phase {
   readonly name: string;
@@ -23,13 +24,42 @@ export interface Phase {
 export interface TrainerOptions {
   readonly architecture: Architecture;
   readonly shape: BatchShape;
+  /** What batches bring: 'inputs' if left out. */
+  readonly rows?: BatchRows;
   readonly threads?: number;
   /** Steps between two measurements. */
   readonly measureEvery: number;
-  nextBatch(): Tensors;
+  /** The batch of a step, from 1. A training that is to be resumed needs the same one for the same step. */
+  nextBatch(step: number): Tensors;
   /** Accuracy of weights on held-out people, 0 to 1. */
   measure(weights: Float32Array): Promise<number>;
   onStep?(step: StepReport): void;
+  /** Ends the phase before its next step: `trainPhase` then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Where an earlier run of the same phase came to. */
+  readonly resume?: PhaseState;
+  /** Given the state after each measurement, to be kept. The arrays stay as they are until it resolves. */
+  onState?(state: PhaseState): Promise<void>;
+}
+
+/** Everything that a phase goes on from: with the same batches, to the same weights. Flat vectors. */
+export interface PhaseState {
+  /** The last step that was done. */
+  readonly step: number;
+  readonly weights: Float32Array;
+  readonly firstMoment: Float32Array;
+  readonly secondMoment: Float32Array;
+  /** Running average of the weights. */
+  readonly average: Float32Array;
+  readonly best: PhaseResult;
+  /** Measurements since the best. */
+  readonly sinceBest: number;
+}
+
+export interface PhaseResult {
+  readonly weights: Float32Array;
+  /** On held-out people, 0 to 1. */
+  readonly accuracy: number;
 }
 
 export interface StepReport {
@@ -51,69 +81,81 @@ const AVERAGING = 0.995;
 
 /**
  * Trains one phase from `start` and returns the averaged weights that did best on held-out people (`start` itself where
- * none did better). Adam's state begins anew. Throws INTERNAL_SERVER_ERROR when the loss is no number any more.
+ * none did better). Adam's state begins anew. Throws INTERNAL_SERVER_ERROR when the loss is no number any more, and the
+ * signal's reason when it is ended.
  */
-export async function trainPhase(
-  start: Float32Array,
-  phase: Phase,
-  options: TrainerOptions,
-): Promise<{ weights: Float32Array; accuracy: number }> {
-  const { architecture, shape, measureEvery } = options;
+export async function trainPhase(start: Float32Array, phase: Phase, options: TrainerOptions): Promise<PhaseResult> {
+  const { architecture, shape, rows = 'inputs', measureEvery, signal } = options;
   const layout = parameterLayout(architecture);
-  const session = await openSession(trainingGraph(architecture, shape, phase.losses), {
+  const { resume } = options;
+  let state = resume ? { ...resume, average: resume.average.slice() } : await beginning(start, options);
+  const session = await openSession(trainingGraph(architecture, shape, phase.losses, { rows }), {
     threads: options.threads ?? 1,
     worker: true,
   });
   try {
     const flat = (data: Float32Array): Tensor => ({ dtype: 'float32', dims: [layout.size], data });
     const fixed = { rates: flat(rates(layout, phase)), decay: flat(decay(layout)) };
-    let state: Tensors = {
-      weights: flat(start),
-      firstMoment: flat(new Float32Array(layout.size)),
-      secondMoment: flat(new Float32Array(layout.size)),
-    };
-    const average = start.slice();
-    let best = { weights: start, accuracy: await options.measure(start) };
-    let sinceBest = 0;
-    let batch = options.nextBatch();
-    for (let step = 1; step <= phase.steps && sinceBest < phase.patience; step++) {
-      const running = session.run({ ...batch, ...state, ...fixed, ...schedule(phase, step) });
-      batch = options.nextBatch(); // while the step runs in its thread
+    const goesOn = () => state.step < phase.steps && state.sinceBest < phase.patience;
+    let batch = goesOn() ? options.nextBatch(state.step + 1) : {};
+    while (goesOn()) {
+      signal?.throwIfAborted();
+      const step = state.step + 1;
+      const { weights, firstMoment, secondMoment } = state;
+      const learned = { weights: flat(weights), firstMoment: flat(firstMoment), secondMoment: flat(secondMoment) };
+      const running = session.run({ ...batch, ...learned, ...fixed, ...schedule(phase, step) });
+      if (step < phase.steps) batch = options.nextBatch(step + 1); // while the step runs in its thread
       const result = await running;
       const loss = scalarOf(result, 'loss');
       if (!Number.isFinite(loss)) {
         throw new PalateError('INTERNAL_SERVER_ERROR', `Training diverged at step ${step}: the loss is ${loss}.`);
       }
+      const vector = (name: string) => result[name]!.data as Float32Array;
       state = {
-        weights: result['newWeights']!,
-        firstMoment: result['newFirstMoment']!,
-        secondMoment: result['newSecondMoment']!,
+        ...state,
+        step,
+        weights: vector('newWeights'),
+        firstMoment: vector('newFirstMoment'),
+        secondMoment: vector('newSecondMoment'),
       };
-      moveAverage(average, state['weights']!.data as Float32Array, step);
-      let validationAccuracy: number | null = null;
-      if (step % measureEvery === 0 || step === phase.steps) {
-        validationAccuracy = await options.measure(average);
-        sinceBest++;
-        if (validationAccuracy > best.accuracy) {
-          best = { weights: average.slice(), accuracy: validationAccuracy };
-          sinceBest = 0;
-        }
-      }
+      moveAverage(state.average, state.weights, step);
+      const measured = step % measureEvery === 0 || step === phase.steps;
+      const accuracy = measured ? await options.measure(state.average) : null;
+      if (accuracy !== null) state = { ...state, ...judged(state, accuracy) };
       options.onStep?.({
         phase: phase.name,
         step,
         steps: phase.steps,
         base: scalarOf(result, 'base'),
-        contrastive: scalarOf(result, 'contrastive'),
+        contrastive: 'contrastive' in result ? scalarOf(result, 'contrastive') : 0,
         loss,
         gradientNorm: scalarOf(result, 'gradientNorm'),
-        validationAccuracy,
+        validationAccuracy: accuracy,
       });
+      if (measured) await options.onState?.(state);
     }
-    return best;
+    return state.best;
   } finally {
     await session.close();
   }
+}
+
+async function beginning(start: Float32Array, { measure }: TrainerOptions): Promise<PhaseState> {
+  return {
+    step: 0,
+    weights: start,
+    firstMoment: new Float32Array(start.length),
+    secondMoment: new Float32Array(start.length),
+    average: start.slice(),
+    best: { weights: start, accuracy: await measure(start) },
+    sinceBest: 0,
+  };
+}
+
+/** After a measurement: the better of the best and the average. */
+function judged({ average, best, sinceBest }: PhaseState, accuracy: number): Pick<PhaseState, 'best' | 'sinceBest'> {
+  if (accuracy > best.accuracy) return { best: { weights: average.slice(), accuracy }, sinceBest: 0 };
+  return { best, sinceBest: sinceBest + 1 };
 }
 
 function rates(layout: ParameterLayout, phase: Phase): Float32Array {

@@ -237,7 +237,7 @@ function artistsOfTags(pictures: Pictures, split: Split, part: Part): ReadonlyMa
   return new Map(entries.filter(([, artists]) => artists.length >= FEWEST_ARTISTS_OF_TAG));
 }
 
-function randomDirection(random: Random, dimensions: number): Float64Array {
+export function randomDirection(random: Random, dimensions: number): Float64Array {
   return Float64Array.from({ length: dimensions }, (_, i) => random.normal() * Math.exp(-i / SPECTRUM_DECAY));
 }
 
