@@ -5,6 +5,7 @@
  */
 import type { Database, Queries } from '../database/client.ts';
 import { waitForDeletions } from '../domain/deletionTurns.ts';
+import { requestExemplars } from '../domain/exemplars.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
@@ -163,8 +164,8 @@ async function keep(
 ): Promise<void> {
   await database.$transaction(async (rows) => {
     await waitForDeletions(rows);
-    const prompts = await lockImages(rows, [...encoded.map(({ id }) => id), ...failures.keys()]);
-    const current = [...encoded.keys()].filter((i) => prompts.get(encoded[i]!.id) === encoded[i]!.prompt);
+    const locked = await lockImages(rows, [...encoded.map(({ id }) => id), ...failures.keys()]);
+    const current = [...encoded.keys()].filter((i) => locked.get(encoded[i]!.id)?.prompt === encoded[i]!.prompt);
     const ids = current.map((i) => encoded[i]!.id);
 
     const { tenantId, tower } = row;
@@ -185,14 +186,22 @@ async function keep(
     }
     const judges = await renewJudges(rows, ids);
     if (judges.length > 0) await queue.send(rows, 'profiles', [{ tenantId }]);
+    const ownerless = ids.filter((id) => locked.get(id)?.ownerId === null);
+    await requestExemplars(rows, queue, ownerless);
   });
 }
 
-/** Prompts of the images that still exist; none changes before the transaction ends. Index: images_pkey. */
-async function lockImages(rows: Queries, ids: readonly string[]): Promise<Map<string, string | null>> {
-  const locked = await rows.$queryRaw<{ id: string; prompt: string | null }[]>`
-    SELECT id, prompt FROM images WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
-  return new Map(locked.map(({ id, prompt }) => [id, prompt]));
+interface LockedImage {
+  readonly id: string;
+  readonly prompt: string | null;
+  readonly ownerId: string | null;
+}
+
+/** The images that still exist; none changes before the transaction ends. Index: images_pkey. */
+async function lockImages(rows: Queries, ids: readonly string[]): Promise<Map<string, LockedImage>> {
+  const locked = await rows.$queryRaw<LockedImage[]>`
+    SELECT id, prompt, owner_id AS "ownerId" FROM images WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+  return new Map(locked.map((image) => [image.id, image]));
 }
 
 /**
