@@ -9,7 +9,7 @@ import { requestExemplars } from '../domain/exemplars.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
-import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
+import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts';
 import type { ImageEncoder, TextEncoder } from '../inference/encoding/index.ts';
 import type { PictureStore } from '../pictures/store.ts';
 import type { Job, Queue } from '../queue/queue.ts';
@@ -28,6 +28,7 @@ const JOBS_AT_ONCE = 32;
 /** Images made ready in one transaction; their files are held in memory meanwhile. */
 const IMAGES_AT_ONCE = 16;
 
+const NO_NUMBER = 'its encoder gave what is no number';
 const GIVEN_UP = 'it could not be encoded for a reason of the service; upload it again, or ask who runs the service';
 
 /** Takes up encode jobs as they come, until the queue stops. */
@@ -109,7 +110,10 @@ async function encodeImages(
   const encoded = images.flatMap(({ id, prompt }): Encoded[] => {
     const image = known.image.get(id);
     const text = prompt === null ? null : (known.text.get(id) ?? null);
-    return image ? [{ id, prompt, image, text }] : [];
+    if (!image) return [];
+    if (![...image, ...(text ?? [])].some(Number.isNaN)) return [{ id, prompt, image, text }];
+    failures.set(id, NO_NUMBER);
+    return [];
   });
   const vectors = await model.network.itemVectors(encoded);
   await keep(platform, model, encoded, vectors, failures);
@@ -232,7 +236,7 @@ function lastingReason(error: unknown): string {
 }
 
 /** An embedding as it is read back later, so that an item vector does not depend on when it was made. */
-const asKept = (embedding: Float32Array): Float32Array => fromHalfFloats(toHalfFloats(embedding));
+const asKept = (embedding: Float32Array): Float32Array => fromHalfFloats(toHalfFloats(withinHalfFloats(embedding)));
 
 /** Half floats, little-endian, as the database keeps them. */
 const bytesOf = (halves: Uint16Array): Uint8Array<ArrayBuffer> =>

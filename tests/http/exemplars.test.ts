@@ -1,4 +1,5 @@
 /** Exemplars of preference tokens over HTTP: who sees which, and from when on no more. */
+import { idOf } from '../../src/domain/ids.ts';
 import { type TestService, type TestTenant, testService } from './service.ts';
 
 const COLOURS = ['#ff0000', '#00ff00', '#0000ff', '#ffff00', '#00ffff', '#ff00ff'];
@@ -70,6 +71,7 @@ it('of all tokens take no more statements than those of one', async () => {
   };
   const id = await modelId(tenant);
   const ofModel = (fields: string) => `query ($id: ID!) { node(id: $id) { ... on Model { ${fields} } } }`;
+  await statements(ofModel('preferenceTokens { index }')); // reads the key, which is known from then on
   const none = await statements(ofModel('preferenceTokens { index }'));
   expect(await statements(ofModel('preferenceTokens { a: exemplars(first: 1) { id } b: exemplars { id } }'))).toBe(
     none + 2,
@@ -103,6 +105,11 @@ it('are answered to a person, and never an owned one, not even to its owner', as
   }
   await tenant.findExemplars();
   expect(await exemplars(20)).toEqual(left);
+  // A row that was left behind by whatever fault would show nothing either.
+  const [row] = await tenant.run(() => service.platform.database.tokenExemplar.findMany({ take: 1 }));
+  const leftBehind = { ...row!, imageId: idOf('Image', images[2]!)!, weight: 1 };
+  await tenant.run(() => service.platform.database.tokenExemplar.create({ data: leftBehind }));
+  for (const credential of [key, tenant.serviceKey]) expect(await exemplars(20, credential)).toEqual(left);
   await update({ id: images[2], owner: null });
   await tenant.findExemplars();
   expect(await exemplars(20)).toEqual(all);

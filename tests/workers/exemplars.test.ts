@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Database, withTenant } from '../../src/database/client.ts';
 import { exemplarsForMany, MAX_EXEMPLARS, requestMissingExemplars } from '../../src/domain/exemplars.ts';
-import { newId, toGlobalId } from '../../src/domain/ids.ts';
+import { toGlobalId } from '../../src/domain/ids.ts';
 import { registerImage } from '../../src/domain/images.ts';
 import { updateImages } from '../../src/domain/imageUpdates.ts';
 import { toItemVector } from '../../src/domain/itemVectors.ts';
 import { Networks } from '../../src/domain/models.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
-import { gallery } from '../../src/gallery/gallery.ts';
+import { DEMO_PICTURES, gallery } from '../../src/gallery/gallery.ts';
 import { renderPicture } from '../../src/gallery/picture.ts';
 import {
   loadImageEncoder,
@@ -26,6 +26,7 @@ import { encodeJobs } from '../../src/workers/encode.ts';
 import { type ExemplarPlatform, findExemplars, startExemplars } from '../../src/workers/exemplars.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { encodedItems, smallArtifact } from '../support/model.ts';
+import { putReadyImages } from '../support/platform.ts';
 
 let db: TestDatabase;
 let database: Database;
@@ -73,7 +74,7 @@ const wanted = (tenant: Tenant, model: PreferenceModel, first = MAX_EXEMPLARS): 
   });
 
 describe('of the demo’s pictures', () => {
-  const PICTURES = 30;
+  const PICTURES = 24; // more than are shown
   let folder: string;
   let model: PreferenceModel;
   let tenant: Tenant;
@@ -91,9 +92,9 @@ describe('of the demo’s pictures', () => {
     model = await PreferenceModel.load(SHIPPED_MODEL);
     close = () => Promise.all([model, imageEncoder, textEncoder].map((network) => network.close()));
     tenant = await newTenant(database, model);
-    const rendered = await Promise.all(
-      gallery(PICTURES).map(async (it) => ({ ...it, bytes: await renderPicture(it) })),
-    );
+    const quick = gallery(DEMO_PICTURES).filter(({ attributes }) => ['flat', 'neon'].includes(attributes.style));
+    const rendered: { prompt: string; bytes: Buffer }[] = [];
+    for (const it of quick.slice(0, PICTURES)) rendered.push({ prompt: it.prompt, bytes: await renderPicture(it) });
     await tenant.run(async () => {
       const ids: string[] = [];
       for (const { bytes, prompt } of rendered) {
@@ -184,27 +185,8 @@ describe('of many images', () => {
   /** So many more images that are READY. */
   const add = async (count: number, seed: string, ownerId: string | null = null): Promise<string[]> => {
     const vectors = await model.itemVectors(encodedItems(seed, count));
-    const added = vectors.map(newId);
-    const row = {
-      tenantId: tenant.id,
-      format: 'png',
-      byteLength: 1,
-      width: 1,
-      height: 1,
-      status: 'READY' as const,
-      ownerId,
-    };
-    await tenant.run(async () => {
-      await database.image.createMany({
-        data: added.map((id) => ({ ...row, id, sha256: createHash('sha256').update(id).digest('hex') })),
-      });
-      await database.itemVector.createMany({
-        data: vectors.map((vector, i) => ({
-          ...{ tenantId: tenant.id, tower: model.towerHash, imageId: added[i]! },
-          vector: Uint8Array.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)),
-        })),
-      });
-    });
+    const place = { tenantId: tenant.id, tower: model.towerHash, ownerId };
+    const added = await tenant.run(() => putReadyImages(database, place, vectors));
     ids.push(...added);
     return added;
   };
@@ -293,6 +275,20 @@ describe('of many images', () => {
     scored = 0;
     await find([]);
     expect(scored).toBe(200 - 21);
+    await expectRight();
+  });
+
+  it('are gone through again rather than filled up with what is not known to follow', async () => {
+    await add(200, 'holes');
+    await find([]);
+    const dropShown = async (count: number) => {
+      const [best] = await shown(tenant, model.tokens);
+      await tenant.run(() => database.image.deleteMany({ where: { id: { in: best!.slice(0, count) } } }));
+    };
+    await dropShown(15);
+    await find(await add(50, 'after the holes'));
+    await dropShown(20);
+    await find([]);
     await expectRight();
   });
 
