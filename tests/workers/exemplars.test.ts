@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { type Database, withTenant } from '../../src/database/client.ts';
 import { exemplarsForMany, MAX_EXEMPLARS, requestMissingExemplars } from '../../src/domain/exemplars.ts';
 import { toGlobalId } from '../../src/domain/ids.ts';
+import { deleteImages } from '../../src/domain/imageDeletion.ts';
 import { registerImage } from '../../src/domain/images.ts';
 import { updateImages } from '../../src/domain/imageUpdates.ts';
 import { toItemVector } from '../../src/domain/itemVectors.ts';
 import { Networks } from '../../src/domain/models.ts';
+import type { Platform } from '../../src/domain/platform.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { DEMO_PICTURES, gallery } from '../../src/gallery/gallery.ts';
 import { renderPicture } from '../../src/gallery/picture.ts';
@@ -26,7 +28,7 @@ import { encodeJobs } from '../../src/workers/encode.ts';
 import { type ExemplarPlatform, findExemplars, startExemplars } from '../../src/workers/exemplars.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { encodedItems, smallArtifact } from '../support/model.ts';
-import { putReadyImages } from '../support/platform.ts';
+import { putReadyImages, testPlatform } from '../support/platform.ts';
 
 let db: TestDatabase;
 let database: Database;
@@ -162,12 +164,15 @@ describe('of many images', () => {
   const IMAGES = 700; // more than two pages
   let model: PreferenceModel;
   let platform: ExemplarPlatform;
+  let removing: Platform;
+  let close: () => Promise<void>;
   let tenant: Tenant;
   let ids: string[];
   let scored: number;
 
   beforeAll(async () => {
     model = await PreferenceModel.open(smallArtifact());
+    ({ platform: removing, close } = await testPlatform(db, model));
     const score = model.score.bind(model);
     model.score = (requests) => {
       scored += requests.reduce((sum, { targets }) => sum + targets.length, 0);
@@ -175,7 +180,10 @@ describe('of many images', () => {
     };
     platform = { database, networks: new Networks([model]), queue: db.queue };
   });
-  afterAll(() => model.close());
+  afterAll(async () => {
+    await model.close();
+    await close();
+  });
   beforeEach(async () => {
     tenant = await newTenant(database, model);
     ids = [];
@@ -256,6 +264,31 @@ describe('of many images', () => {
     const rows = await tenant.run(() => database.tokenExemplar.findMany());
     expect(rows.some(({ imageId }) => imageId === first)).toBe(false);
     expect(rows.length).toBeGreaterThan(0);
+  });
+
+  it('are right after many looked for them at once while pictures were given away, taken back and deleted', async () => {
+    await makeAda();
+    await add(120, 'races');
+    await find([]);
+    const [best] = await shown(tenant, model.tokens);
+    const [given, gone] = [best!.slice(0, 8), best!.slice(8, 12)];
+    const turns = [
+      () => find(ids.slice(0, 60)),
+      () => find([]),
+      () => owned([...given].reverse(), 'ada'),
+      () => owned(given, null),
+      () =>
+        tenant.run(() =>
+          deleteImages(
+            removing,
+            gone.splice(0, 1).map((id) => toGlobalId('Image', id)),
+          ),
+        ),
+    ];
+    for (let round = 0; round < 4; round++) await Promise.all(turns.map((turn) => turn()));
+    await owned(given, null);
+    await find(given);
+    await expectRight();
   });
 
   it('are gone through again where too many have vanished, and not before', async () => {
