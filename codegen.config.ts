@@ -20,6 +20,7 @@ const MAPPED = [
   'Influence',
   'AttentionMap',
   'TokenAttention',
+  'PreferenceToken',
   'PreferenceProfile',
   'SimilarUser',
 ];

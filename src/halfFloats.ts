@@ -15,6 +15,11 @@ export function toHalfFloats(values: ArrayLike<number>): Uint16Array {
   return halves;
 }
 
+/** The values, those beyond the largest half float taken for it, so that none becomes infinite. NaN stays. */
+export function withinHalfFloats(values: Float32Array): Float32Array {
+  return values.map((value) => Math.min(LARGEST_HALF, Math.max(-LARGEST_HALF, value)));
+}
+
 /** Exact: every half float is a single-precision number. */
 export function fromHalfFloats(halves: Uint16Array): Float32Array {
   const values = new Float32Array(halves.length);

@@ -1,5 +1,5 @@
 /** Half floats: every one of them, and the rounding between them. */
-import { fromHalfFloats, LARGEST_HALF, toHalfFloats } from '../src/halfFloats.ts';
+import { fromHalfFloats, LARGEST_HALF, toHalfFloats, withinHalfFloats } from '../src/halfFloats.ts';
 
 it('takes every half float to a number and back to the same bits', () => {
   const all = Uint16Array.from({ length: 65_536 }, (_, i) => i);
@@ -24,4 +24,9 @@ it('rounds to the nearest, ties to even', () => {
 it('makes infinity of what is too large, and keeps NaN', () => {
   const values = fromHalfFloats(toHalfFloats([65_519, 65_520, -1e9, Number.NaN]));
   expect([...values]).toEqual([LARGEST_HALF, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]);
+});
+
+it('are held within the largest', () => {
+  const values = Float32Array.of(1, 65_519, 65_520, Number.NEGATIVE_INFINITY, Number.NaN);
+  expect([...withinHalfFloats(values)]).toEqual([1, LARGEST_HALF, LARGEST_HALF, -LARGEST_HALF, Number.NaN]);
 });

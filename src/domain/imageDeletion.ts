@@ -5,6 +5,7 @@
 import { currentTenant, type Queries } from '../database/client.ts';
 import { type Queue, takeOutImages } from '../queue/queue.ts';
 import { BeginAnew, takeDeletionTurn, untilThrough } from './deletionTurns.ts';
+import { withdrawExemplars } from './exemplars.ts';
 import { type Forgotten, forget, tellReplicas } from './forgetting.ts';
 import { idOf, toGlobalId } from './ids.ts';
 import type { Platform } from './platform.ts';
@@ -85,6 +86,7 @@ export async function deleteLocked(
     select: { comparisonId: true },
     distinct: ['comparisonId'],
   });
+  await withdrawExemplars(transaction, queue, ids);
   await transaction.$executeRaw`DELETE FROM images WHERE id = ANY(${ids}::uuid[])`;
   // Chosen over nothing that is still there: such a comparison says nothing any more.
   await transaction.comparison.deleteMany({

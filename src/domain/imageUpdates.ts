@@ -6,6 +6,7 @@ import { currentTenant, type Database, type Queries } from '../database/client.t
 import type { Image } from '../database/generated/client.ts';
 import type { Queue } from '../queue/queue.ts';
 import { waitForDeletions } from './deletionTurns.ts';
+import { mayBeExemplar, requestExemplars, withdrawExemplars } from './exemplars.ts';
 import { idOf } from './ids.ts';
 import {
   checkDescription,
@@ -48,6 +49,13 @@ export async function updateImages(
       rows.map(({ after }) => after),
     );
     await queueEncoding(transaction, platform.queue, renewed);
+    await withdrawExemplars(transaction, platform.queue, [...new Set([...renewed, ...moved])]);
+    const freed = rows.filter(({ before, after }) => before.ownerId !== null && mayBeExemplar(after));
+    await requestExemplars(
+      transaction,
+      platform.queue,
+      freed.map(({ after }) => after.id),
+    );
     return { images: changed.map((change) => change?.after ?? null), userErrors };
   });
 }

@@ -38,9 +38,14 @@ export interface SimilarUser {
   similarity: number;
 }
 
-/** 1 − √(1 − ⟨p, q⟩) for an inner product that rounding may have put beyond 0 to 1. */
-export function similarityOf(product: number): number {
-  return 1 - Math.sqrt(Math.min(1, Math.max(0, 1 - product)));
+/**
+ * 1 − √(1 − ⟨p, q⟩) of vectors of unit length and no negative number, as 1 − |p − q| / √2: rounding the product would
+ * tell the same vectors apart by 0.0003, their difference is 0.
+ */
+export function similarityOf(p: ArrayLike<number>, q: ArrayLike<number>): number {
+  let squares = 0;
+  for (let i = 0; i < p.length; i++) squares += (p[i]! - q[i]!) ** 2;
+  return Math.max(0, 1 - Math.sqrt(squares / 2));
 }
 
 /**
@@ -88,13 +93,13 @@ async function nearestUsers(
         .nearest(vector, MAX_SIMILAR_USERS + 1, ids)
         .filter(({ id }) => id !== userId)
         .slice(0, MAX_SIMILAR_USERS)
-        .map(({ id, product }) => ({ userId: id, similarity: similarityOf(product) }))
+        .map(({ id }) => ({ userId: id, similarity: similarityOf(vector, index.get(id)!) }))
         .sort(nearestFirst),
     ]),
   );
 }
 
-/** The order of a list and of its cursors: products beyond 1 differ where similarities do not. */
+/** The order of a list and of its cursors: rounded products differ where similarities do not. */
 function nearestFirst(a: { userId: string; similarity: number }, b: { userId: string; similarity: number }): number {
   return b.similarity - a.similarity || (a.userId < b.userId ? -1 : 1);
 }

@@ -24,9 +24,9 @@ const FALLBACK_SECONDS = 60;
  * service (audit_events, erasures): it goes with the tenant's own row.
  */
 const TABLES = [
-  ...['item_vectors', 'embeddings', 'recommendation_lists', 'training_people', 'profiles', 'feedback'],
-  ...['comparison_others', 'comparisons', 'images', 'users', 'idempotency_keys', 'point_leases', 'audit_addresses'],
-  ...['files_to_erase'],
+  ...['token_exemplars', 'item_vectors', 'embeddings', 'recommendation_lists', 'training_people', 'profiles'],
+  ...['feedback', 'comparison_others', 'comparisons', 'images', 'users', 'idempotency_keys', 'point_leases'],
+  ...['audit_addresses', 'files_to_erase'],
 ];
 
 /**

@@ -16,6 +16,7 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'User.nextToRate': 100,
   'User.similarUsers': 20,
   'Image.similarImages': 20,
+  'PreferenceToken.exemplars': 5, // a search of what is kept
   'ScoreExplanation.influences': 20, // the score again with each judgement left out
   // Rows counted one by one:
   'UserConnection.totalCount': 20,

@@ -7,6 +7,7 @@ import type { ApiKey, Feedback, Image, Model, Sentiment, User } from '../databas
 import { apiKeysByIds } from '../domain/apiKeys.ts';
 import { type AuditEvent, auditEventsByIds } from '../domain/auditLog.ts';
 import { type Comparison, comparisonsByIds } from '../domain/comparisons.ts';
+import { type ExemplarRequest, exemplarsForMany } from '../domain/exemplars.ts';
 import { type Explanation, explainMany } from '../domain/explanations.ts';
 import { countFeedback, type FeedbackArgs, feedbackByIds, feedbackForUsers } from '../domain/feedback.ts';
 import { imagesByIds } from '../domain/images.ts';
@@ -81,6 +82,7 @@ export function createLoaders(platform: Platform) {
     similarImages: byValue<{ imageId: string; ownerId: string | null; first: number }, string[]>((requests) =>
       similarImages(platform, requests),
     ),
+    exemplars: byValue<ExemplarRequest, Image[]>((requests) => exemplarsForMany(database, requests)),
     feedbackPages: byUser<FeedbackArgs, Page<Feedback>>((ids, args) => feedbackForUsers(database, ids, args)),
     feedbackCounts: byUser<{ sentiment: Sentiment | null }, number>((ids, { sentiment }) =>
       countFeedback(database, ids, sentiment),

@@ -34,9 +34,13 @@ export type ScoreSource = Score;
 export type ScoreExplanationSource = Score;
 export type InfluenceSource = Influence;
 export type AttentionMapSource = AttentionMap;
-/** The weight of one preference token. */
-export interface TokenAttentionSource {
+/** One of a model version's preference tokens. */
+export interface PreferenceTokenSource {
+  modelId: string;
   index: number;
+}
+/** The weight of one preference token. */
+export interface TokenAttentionSource extends PreferenceTokenSource {
   weight: number;
 }
 

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PalateError } from '../errors.ts';
-import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
+import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts';
 import { itemVectorSize } from '../model/architecture.ts';
 import { decodeModel, type ModelArtifact, parseManifest, towerHash } from '../model/artifact.ts';
 import { itemGraph, scoreGraph, stateGraph } from '../model/graphs.ts';
@@ -114,7 +114,10 @@ export class PreferenceModel {
     return this.manifest.architecture.tokens;
   }
 
-  /** What is stored of each image, in their order: 256 half floats. */
+  /**
+   * What is stored of each image, in their order: 256 half floats. Embeddings are read as they are kept: a number
+   * beyond ±65,504 counts as that. Throws INTERNAL_SERVER_ERROR for one that holds NaN, or is of another length.
+   */
   async itemVectors(items: readonly EncodedItem[]): Promise<ItemVector[]> {
     if (items.length === 0) return [];
     const { image: imageTransform, text: textTransform } = this.#artifact.transforms;
@@ -286,7 +289,10 @@ function rows(vectors: readonly Float32Array[], width: number, what: string): Fl
       `An ${what} has ${wrong.length} numbers; this model reads ${width}.`,
     );
   }
-  return join32(vectors);
+  if (vectors.some((vector) => vector.some(Number.isNaN))) {
+    throw new PalateError('INTERNAL_SERVER_ERROR', `An ${what} holds NaN: nothing can be known of it.`);
+  }
+  return withinHalfFloats(join32(vectors));
 }
 
 /** One array after the other. */

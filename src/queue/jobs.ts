@@ -9,6 +9,8 @@ export interface JobData {
   encode: { readonly tenantId: string; readonly imageIds: readonly string[] };
   /** Bring the profiles of the tenant's users up to their newest feedback. */
   profiles: { readonly tenantId: string };
+  /** See which preference tokens these images excite; none of them, where an exemplar has vanished. */
+  exemplars: { readonly tenantId: string; readonly imageIds: readonly string[] };
   /** Erase the stored files of the tenant that no row needs any more; of a tenant that is gone, all. */
   erase: { readonly tenantId: string };
 }
@@ -34,5 +36,6 @@ export const QUEUES: Readonly<Record<JobName, Omit<Queue, 'name'>>> = {
   encode: { ...retried, notify: true },
   // One at a time for a tenant, any number waiting: each begins after the commit that sent it, so none is missed.
   profiles: { ...retried, notify: true, policy: 'singleton' },
+  exemplars: { ...retried, notify: true },
   erase: { ...retried, notify: true, policy: 'singleton' },
 };

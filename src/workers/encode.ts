@@ -5,10 +5,11 @@
  */
 import type { Database, Queries } from '../database/client.ts';
 import { waitForDeletions } from '../domain/deletionTurns.ts';
+import { requestExemplars } from '../domain/exemplars.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
-import { fromHalfFloats, toHalfFloats } from '../halfFloats.ts';
+import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts';
 import type { ImageEncoder, TextEncoder } from '../inference/encoding/index.ts';
 import type { PictureStore } from '../pictures/store.ts';
 import type { Job, Queue } from '../queue/queue.ts';
@@ -27,6 +28,7 @@ const JOBS_AT_ONCE = 32;
 /** Images made ready in one transaction; their files are held in memory meanwhile. */
 const IMAGES_AT_ONCE = 16;
 
+const NO_NUMBER = 'its encoder gave what is no number';
 const GIVEN_UP = 'it could not be encoded for a reason of the service; upload it again, or ask who runs the service';
 
 /** Takes up encode jobs as they come, until the queue stops. */
@@ -108,7 +110,10 @@ async function encodeImages(
   const encoded = images.flatMap(({ id, prompt }): Encoded[] => {
     const image = known.image.get(id);
     const text = prompt === null ? null : (known.text.get(id) ?? null);
-    return image ? [{ id, prompt, image, text }] : [];
+    if (!image) return [];
+    if (![...image, ...(text ?? [])].some(Number.isNaN)) return [{ id, prompt, image, text }];
+    failures.set(id, NO_NUMBER);
+    return [];
   });
   const vectors = await model.network.itemVectors(encoded);
   await keep(platform, model, encoded, vectors, failures);
@@ -163,8 +168,8 @@ async function keep(
 ): Promise<void> {
   await database.$transaction(async (rows) => {
     await waitForDeletions(rows);
-    const prompts = await lockImages(rows, [...encoded.map(({ id }) => id), ...failures.keys()]);
-    const current = [...encoded.keys()].filter((i) => prompts.get(encoded[i]!.id) === encoded[i]!.prompt);
+    const locked = await lockImages(rows, [...encoded.map(({ id }) => id), ...failures.keys()]);
+    const current = [...encoded.keys()].filter((i) => locked.get(encoded[i]!.id)?.prompt === encoded[i]!.prompt);
     const ids = current.map((i) => encoded[i]!.id);
 
     const { tenantId, tower } = row;
@@ -185,14 +190,22 @@ async function keep(
     }
     const judges = await renewJudges(rows, ids);
     if (judges.length > 0) await queue.send(rows, 'profiles', [{ tenantId }]);
+    const ownerless = ids.filter((id) => locked.get(id)?.ownerId === null);
+    await requestExemplars(rows, queue, ownerless);
   });
 }
 
-/** Prompts of the images that still exist; none changes before the transaction ends. Index: images_pkey. */
-async function lockImages(rows: Queries, ids: readonly string[]): Promise<Map<string, string | null>> {
-  const locked = await rows.$queryRaw<{ id: string; prompt: string | null }[]>`
-    SELECT id, prompt FROM images WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
-  return new Map(locked.map(({ id, prompt }) => [id, prompt]));
+interface LockedImage {
+  readonly id: string;
+  readonly prompt: string | null;
+  readonly ownerId: string | null;
+}
+
+/** The images that still exist; none changes before the transaction ends. Index: images_pkey. */
+async function lockImages(rows: Queries, ids: readonly string[]): Promise<Map<string, LockedImage>> {
+  const locked = await rows.$queryRaw<LockedImage[]>`
+    SELECT id, prompt, owner_id AS "ownerId" FROM images WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+  return new Map(locked.map((image) => [image.id, image]));
 }
 
 /**
@@ -223,7 +236,7 @@ function lastingReason(error: unknown): string {
 }
 
 /** An embedding as it is read back later, so that an item vector does not depend on when it was made. */
-const asKept = (embedding: Float32Array): Float32Array => fromHalfFloats(toHalfFloats(embedding));
+const asKept = (embedding: Float32Array): Float32Array => fromHalfFloats(toHalfFloats(withinHalfFloats(embedding)));
 
 /** Half floats, little-endian, as the database keeps them. */
 const bytesOf = (halves: Uint16Array): Uint8Array<ArrayBuffer> =>

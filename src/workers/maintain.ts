@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { NO_TENANT, withOperator, withTenant } from '../database/client.ts';
 import { dropOldAddresses } from '../domain/auditLog.ts';
+import { requestMissingExemplars } from '../domain/exemplars.ts';
 import { sweepAnswers } from '../domain/idempotency.ts';
 import type { Platform } from '../domain/platform.ts';
 import { sweepLists } from '../domain/recommendations.ts';
@@ -97,6 +98,7 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await untilFew(() => sweepLists(database, now, ROWS_AT_ONCE), stop);
   await database.pointLease.deleteMany({ where: { windowStart: { lt: new Date(now.getTime() - LEASE_KEPT_MS) } } });
   await retryErasing(platform);
+  await requestMissingExemplars(platform);
   for (const [i, folder] of PICTURE_FOLDERS.entries()) {
     if (stop?.aborted) return;
     if (i % HOURS_A_DAY === now.getUTCHours()) await eraseOrphans(platform, folder, now);

@@ -36,6 +36,7 @@ const TABLES: Readonly<Record<string, Expected>> = {
   images: { whose: 'id', tenant: 'NPQ', P: 'NP', Q: 'NQ', readByPeople: true },
   embeddings: { whose: 'image_id', tenant: 'NPQ', P: 'NP', Q: 'NQ', readByPeople: true },
   item_vectors: { whose: 'image_id', tenant: 'NPQ', P: 'NP', Q: 'NQ', readByPeople: true },
+  token_exemplars: { whose: 'image_id', tenant: 'NPQ', P: 'NP', Q: 'NQ', readByPeople: true },
   // What scoring a person's request reads of the tenant.
   tenants: { tenant: 'N', P: 'N', Q: 'N', operator: 'N', readByPeople: true },
   models: { tenant: 'N', P: 'N', Q: 'N', readByPeople: true },

@@ -25,6 +25,7 @@ const OF_TENANT = [
      VALUES ($1, '${NOBODY}', ${HASH}, 'png', 1, 1, 1)`,
   `INSERT INTO embeddings (tenant_id, image_id, encoder, vector) VALUES ($1, '${NOBODY}', ${HASH}, 'x')`,
   `INSERT INTO item_vectors (tenant_id, tower, image_id, vector) VALUES ($1, ${HASH}, '${NOBODY}', 'x')`,
+  `INSERT INTO token_exemplars (tenant_id, model_id, token, image_id, weight) VALUES ($1, '${NOBODY}', 0, '${NOBODY}', 1)`,
   `INSERT INTO idempotency_keys (tenant_id, asker, operation, key, request_sha256, ids, user_errors, user_ids)
      VALUES ($1, '${NOBODY}', 'submitFeedback', 'a key', sha256('x'), '{}', '[]', '{}')`,
   `INSERT INTO point_leases (tenant_id, subject, window_start, leased, granted) VALUES ($1, $1, now(), 1, 1)`,
@@ -40,6 +41,7 @@ const OF_PERSON = [
      VALUES ($1, $2, $2, ${HASH}, 'png', 1, 1, 1)`,
   `INSERT INTO embeddings (tenant_id, image_id, encoder, vector) VALUES ($1, $2, ${HASH}, 'x')`,
   `INSERT INTO item_vectors (tenant_id, tower, image_id, vector) VALUES ($1, ${HASH}, $2, 'x')`,
+  `INSERT INTO token_exemplars (tenant_id, model_id, token, image_id, weight) VALUES ($1, '${NOBODY}', 0, $2, 1)`,
   `INSERT INTO feedback (tenant_id, id, user_id, image_id, sentiment, weight, judged_at)
      VALUES ($1, $2, $2, '${NOBODY}', 'LIKE', 1, now())`,
   `INSERT INTO comparisons (tenant_id, id, user_id, chosen_id, judged_at) VALUES ($1, $2, $2, '${NOBODY}', now())`,

@@ -83,6 +83,7 @@ describe('every table', () => {
       profiles: [true, personsOwn],
       recommendation_lists: [true, personsOwn],
       tenants: [true, "PERMISSIVE SELECT (current_setting('app.operator'::text, true) = 'on'::text)", ...onlyRead],
+      token_exemplars: [true, ofVisibleImage('token_exemplars'), ...onlyRead],
       training_people: [true, tenantsOwn],
       users: [true, beside(`(id = ${ME})`)],
     });

@@ -1,53 +1,31 @@
 /** Recommendations where there are more images than the model scores for one list: the first pass and its depth. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { newId } from '../../src/domain/ids.ts';
-import { Networks } from '../../src/domain/models.ts';
-import { PictureLinks } from '../../src/domain/pictureLinks.ts';
-import { createPlatform, type Platform } from '../../src/domain/platform.ts';
+import type { Platform } from '../../src/domain/platform.ts';
 import { recommendMany } from '../../src/domain/recommendations.ts';
 import { scoreMany } from '../../src/domain/scores.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import type { PreferenceModel } from '../../src/inference/preferenceModel.ts';
-import { PictureStore } from '../../src/pictures/store.ts';
 import { Random } from '../../src/random.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { untrainedModel } from '../support/model.ts';
-import { tokenParts } from '../support/tokens.ts';
+import { putReadyImages, testPlatform } from '../support/platform.ts';
 
 /** Above the 2,000 that the model scores for one list. */
 const IMAGES = 2_400;
 
 let test: TestDatabase;
-let directory: string;
 let model: PreferenceModel;
 let platform: Platform;
+let close: () => Promise<void>;
 let tenant: Awaited<ReturnType<typeof newTenant>>;
 let imageIds: string[];
 let userId: string;
 
 beforeAll(async () => {
   test = await testDatabase();
-  directory = await mkdtemp(join(tmpdir(), 'palate-recommendations-'));
   model = await untrainedModel({ image: 'c'.repeat(64), text: 'd'.repeat(64) });
-  platform = createPlatform(
-    {
-      ...{
-        database: test.database,
-        queue: test.queue,
-        now: test.now,
-        baseModel: model,
-        networks: new Networks([model]),
-      },
-      pictures: await PictureStore.open(directory),
-      pictureLimits: { maxBytes: 1, maxPixels: 1 },
-      links: new PictureLinks('a key for tests, of 32 characters', () => ''),
-      ...tokenParts(test.now),
-    },
-    { userStates: 10_000_000, vectorIndexes: 10_000_000 },
-  );
+  ({ platform, close } = await testPlatform(test, model));
   tenant = await newTenant(test.database, model);
   const random = new Random('recommendations');
   const embeddings = Array.from({ length: IMAGES }, () => ({
@@ -55,26 +33,8 @@ beforeAll(async () => {
     text: null,
   }));
   const vectors = await model.itemVectors(embeddings);
-  imageIds = vectors.map(newId);
   await tenant.run(async () => {
-    const picture = {
-      tenantId: tenant.id,
-      format: 'png',
-      byteLength: 1,
-      width: 1,
-      height: 1,
-      status: 'READY' as const,
-    };
-    const rows = imageIds.map((id, i) => ({ ...picture, id, sha256: i.toString(16).padStart(64, '0') }));
-    await test.database.image.createMany({ data: rows });
-    await test.database.itemVector.createMany({
-      data: vectors.map((vector, i) => ({
-        tenantId: tenant.id,
-        tower: model.towerHash,
-        imageId: imageIds[i]!,
-        vector: Uint8Array.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)),
-      })),
-    });
+    imageIds = await putReadyImages(test.database, { tenantId: tenant.id, tower: model.towerHash }, vectors);
     const { users } = await upsertUsers(test, [{ externalId: 'ada' }]);
     userId = users[0]!.id;
     await test.database.feedback.createMany({
@@ -92,7 +52,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await model.close();
   await test.close();
-  await rm(directory, { recursive: true });
+  await close();
 });
 
 const everyPage = async () => {

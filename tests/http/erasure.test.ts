@@ -56,6 +56,7 @@ async function fill() {
     prompt: 'ada@example.org in a blue hat',
   });
   await tenant.encode();
+  await tenant.findExemplars();
   await tenant.judge(bea, 'LIKE', own, open[1]!);
   await tenant.ask(
     'mutation ($items: [UpdateImageItem!]!) { updateImages(input: { items: $items }) { userErrors { code } } }',
@@ -215,6 +216,7 @@ describe('deleteImages', () => {
   it('deletes each once, tells which there are not, and makes stale what their judges are known by', async () => {
     const { bea, open } = await fill();
     const before = await versionOf(bea);
+    expect(places(await traces(open[1]!))).toContain('token_exemplars.image_id');
     const ids = [open[1]!, unknownId('Image'), open[1]!, bea];
     const { data } = await tenant.ask(DELETE_IMAGES, { ids });
     const notFound = (place: string) => ({

@@ -25,6 +25,7 @@ import {
 } from '../../src/inference/encoding/index.ts';
 import { PictureStore } from '../../src/pictures/store.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
+import { findExemplars } from '../../src/workers/exemplars.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { untrainedModel } from '../support/model.ts';
 import { newIssuer, signWithSecret, type TokenIssuer, tokenParts } from '../support/tokens.ts';
@@ -48,6 +49,8 @@ export interface TestTenant {
   upload(colour: string, fields?: Record<string, string>): Promise<string>;
   /** Encodes everything that is PENDING. */
   encode(): Promise<void>;
+  /** Has the worker find the exemplars. */
+  findExemplars(): Promise<void>;
   /** Creates people and answers their global ids. */
   people(...externalIds: string[]): Promise<string[]>;
   judge(user: string, sentiment: 'LIKE' | 'DISLIKE' | 'SKIP', ...images: string[]): Promise<void>;
@@ -165,6 +168,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
             const data = { tenantId: made.id, imageIds: rows.map(({ id }) => id) };
             await encodeJobs({ ...platform, imageEncoder, textEncoder }, [{ data, lastAttempt: true }], made.id);
           }),
+        findExemplars: () => withTenant(made.id, () => findExemplars(platform, [])),
         async people(...externalIds) {
           const { data } = await self.ask(
             `mutation ($items: [UpsertUserItem!]!) { upsertUsers(input: { items: $items }) { users { id } } }`,

@@ -43,6 +43,7 @@ async function filled(): Promise<TestTenant> {
   const [ada, bea] = (await tenant.people('ada', 'bea')) as [string, string];
   const [red, green] = [await tenant.upload('#ff0000'), await tenant.upload('#00ff00', { owner: 'ada' })];
   await tenant.encode();
+  await tenant.findExemplars();
   await tenant.judge(ada, 'LIKE', red, green);
   await tenant.judge(bea, 'DISLIKE', red);
   await tenant.ask(
@@ -99,7 +100,7 @@ it('leaves no row, no file, no job and nothing in memory, and another tenant as 
   expect(Object.keys(before).sort()).toEqual([
     ...['api_keys', 'audit_addresses', 'audit_events', 'comparison_others', 'comparisons', 'embeddings', 'erasures'],
     ...['feedback', 'idempotency_keys', 'images', 'item_vectors', 'models', 'pgboss.job', 'point_leases', 'profiles'],
-    ...['recommendation_lists', 'tenants', 'users'],
+    ...['recommendation_lists', 'tenants', 'token_exemplars', 'users'],
   ]);
   const [others, otherFiles] = [await rowsOf(other), await filesOf(other)];
   const ids = await tenant.run(async () =>

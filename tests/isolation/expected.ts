@@ -154,6 +154,7 @@ export const READERS: Readonly<Record<string, string>> = {
   'TokenAttention.token': 'a S U',
   'TokenAttention.weight': 'a S U',
   'PreferenceToken.index': 'a S U',
+  'PreferenceToken.exemplars': 'a S U',
   'AttentionMap.layers': 'a S U',
   'AttentionMap.heads': 'a S U',
   'AttentionMap.tokens': 'a S U',

@@ -143,6 +143,7 @@ async function fill(
     await tenant.upload(forBob, { ...describe(names[1]), owner: names[1] }),
   ];
   await tenant.encode();
+  await tenant.findExemplars();
   const item = (externalId: string) => ({ user: { externalId }, image: { id: shared }, sentiment: 'LIKE' });
   await must('mutation ($items: [FeedbackItem!]!) { submitFeedback(input: { items: $items }) { feedback { id } } }', {
     items: crowd.map(item),

@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { type Database, withTenant } from '../../src/database/client.ts';
 import type { Image } from '../../src/database/generated/client.ts';
 import { Networks } from '../../src/domain/models.ts';
-import { fromHalfFloats } from '../../src/halfFloats.ts';
+import { fromHalfFloats, LARGEST_HALF } from '../../src/halfFloats.ts';
 import {
   type ImageEncoder,
   loadImageEncoder,
@@ -320,5 +320,42 @@ describe('where the fault is not the picture', () => {
       code: 'NOT_READY',
       message: `Model version 0 reads the image encoder ${imageEncoder.sha256}; this worker has ${'f'.repeat(64)}.`,
     });
+  });
+});
+
+describe('an encoder that goes astray', () => {
+  /** The encoder that ships, with one number of its first embedding changed. */
+  const astray = (value: number): EncodePlatform => ({
+    ...platform,
+    imageEncoder: {
+      ...imageEncoder,
+      async encode(pictures) {
+        const embeddings = await imageEncoder.encode(pictures);
+        embeddings[0]![7] = value;
+        return embeddings;
+      },
+    },
+  });
+  const encodeBy = (by: EncodePlatform, images: readonly { id: string }[]) => {
+    const job = { data: { tenantId, imageIds: images.map(({ id }) => id) }, lastAttempt: false };
+    return inTenant(() => encodeJobs(by, [job], tenantId));
+  };
+
+  it('makes a picture FAILED where it gives no number, and no other', async () => {
+    const images = [await upload(await painting('#123456')), await upload(await painting('#654321'))];
+    await encodeBy(astray(Number.NaN), images);
+    const rows = await Promise.all(images.map(({ id }) => read(id)));
+    expect(rows.map(({ status }) => status).sort()).toEqual(['FAILED', 'READY']);
+    expect(rows.find(({ status }) => status === 'FAILED')).toMatchObject({
+      ...{ statusReason: 'its encoder gave what is no number', embeddings: [], itemVectors: [] },
+    });
+  });
+
+  it('keeps what is beyond half floats as the largest of them', async () => {
+    const image = await upload(await painting('#abcdef'));
+    await encodeBy(astray(Number.POSITIVE_INFINITY), [image]);
+    const { status, embeddings, itemVectors } = await read(image.id);
+    expect([status, fromHalfFloats(halves(embeddings[0]!.vector))[7]]).toEqual(['READY', LARGEST_HALF]);
+    expect(fromHalfFloats(halves(itemVectors[0]!.vector)).every(Number.isFinite)).toBe(true);
   });
 });

@@ -28,6 +28,7 @@ import { PictureStore } from '../../pictures/store.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
 import { startErasing } from '../../workers/erase.ts';
+import { startExemplars } from '../../workers/exemplars.ts';
 import { startMaintenance } from '../../workers/maintain.ts';
 import { startPreparing } from '../../workers/prepare.ts';
 import { serverOptions } from './serverOptions.ts';
@@ -108,6 +109,7 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   url = await listen(server, config);
   await startEncoding({ ...platform, imageEncoder, textEncoder });
   await startPreparing(platform);
+  await startExemplars(platform);
   await startErasing(platform);
   const maintenance = startMaintenance(platform, serviceUrl, log);
   closers.push({ what: 'the maintenance', close: () => maintenance.stop() });

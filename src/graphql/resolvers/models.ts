@@ -6,6 +6,6 @@ export const modelResolvers: Pick<Resolvers, 'Model'> = {
   Model: {
     id: ({ id }) => toGlobalId('Model', id),
     encoder: ({ imageEncoder }) => imageEncoder,
-    preferenceTokens: ({ tokens }) => Array.from({ length: tokens }, (_, index) => ({ index })),
+    preferenceTokens: ({ id, tokens }) => Array.from({ length: tokens }, (_, index) => ({ modelId: id, index })),
   },
 };

@@ -26,7 +26,7 @@ export const scoreResolvers: Pick<Resolvers, 'Score' | 'ScoreExplanation' | 'Inf
     },
     async tokens(score, _, { loaders }) {
       const { attention } = await loaders.explanations.load({ score, influences: false });
-      return toTokenAttention(tokenWeights(attention));
+      return toTokenAttention(score.reading.model.row, tokenWeights(attention));
     },
     async attention(score, _, { loaders }) {
       return (await loaders.explanations.load({ score, influences: false })).attention;

@@ -1,0 +1,53 @@
+/** A platform on a test's database with one model, and images that are READY without any pixels. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Database } from '../../src/database/client.ts';
+import { newId } from '../../src/domain/ids.ts';
+import { Networks } from '../../src/domain/models.ts';
+import { PictureLinks } from '../../src/domain/pictureLinks.ts';
+import { createPlatform, type Platform } from '../../src/domain/platform.ts';
+import type { ItemVector, PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import { PictureStore } from '../../src/pictures/store.ts';
+import type { TestDatabase } from './database.ts';
+import { tokenParts } from './tokens.ts';
+
+/** Its pictures lie in a folder of its own; `close` removes it, and leaves database and model open. */
+export async function testPlatform(
+  test: TestDatabase,
+  model: PreferenceModel,
+): Promise<{ platform: Platform; close(): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'palate-platform-'));
+  const platform = createPlatform(
+    {
+      ...{ database: test.database, queue: test.queue, now: test.now },
+      ...{ baseModel: model, networks: new Networks([model]) },
+      pictures: await PictureStore.open(directory),
+      pictureLimits: { maxBytes: 1, maxPixels: 1 },
+      links: new PictureLinks('a key for tests, of 32 characters', () => ''),
+      ...tokenParts(test.now),
+    },
+    { userStates: 10_000_000, vectorIndexes: 10_000_000 },
+  );
+  return { platform, close: () => rm(directory, { recursive: true }) };
+}
+
+/** Images with these item vectors, of nobody unless told, in the tenant of the session: their ids, in order. */
+export async function putReadyImages(
+  database: Database,
+  { tenantId, tower, ownerId = null }: { tenantId: string; tower: string; ownerId?: string | null },
+  vectors: readonly ItemVector[],
+): Promise<string[]> {
+  const ids = vectors.map(newId);
+  const picture = { tenantId, ownerId, format: 'png', byteLength: 1, width: 1, height: 1, status: 'READY' as const };
+  await database.image.createMany({
+    data: ids.map((id) => ({ ...picture, id, sha256: id.replaceAll('-', '').repeat(2) })),
+  });
+  await database.itemVector.createMany({
+    data: vectors.map((vector, i) => ({
+      ...{ tenantId, tower, imageId: ids[i]! },
+      vector: Uint8Array.from(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)),
+    })),
+  });
+  return ids;
+}
