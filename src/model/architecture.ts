@@ -30,6 +30,8 @@ export interface Parts {
   readonly tokenPath: boolean;
   /** Attention over the tokens by κ cos(q, k), κ = 8; else by q·k / √(d / heads). */
   readonly cosineTokens: boolean;
+  /** Judgements and tokens share one softmax in every block; else the tokens are an extra term with one of their own. */
+  readonly tokensInSoftmax: boolean;
   /** Blocks and token path weigh W / (W + 1), W the weight of the judgements read: nothing judged, nothing said. */
   readonly evidenceGate: boolean;
 }
@@ -39,6 +41,7 @@ export const ALL_PARTS: Parts = {
   metricPath: true,
   tokenPath: true,
   cosineTokens: true,
+  tokensInSoftmax: false,
   evidenceGate: true,
 };
 

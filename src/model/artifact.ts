@@ -27,6 +27,7 @@ const architectureSchema = z.strictObject({
     metricPath: z.boolean(),
     tokenPath: z.boolean(),
     cosineTokens: z.boolean(),
+    tokensInSoftmax: z.boolean().default(false),
     evidenceGate: z.boolean(),
   }),
 });

@@ -144,9 +144,9 @@ export function historyState(network: Network, embedding: Value, judged: Value):
     keys.push(rows.key);
     values.push(rows.value);
     if (layer === a.layers - 1) break; // of the last layer, the targets need the keys and values only
-    const attention = softmax(add(matMul(rows.query, onnx.transposeLast(rows.key)), keyBias)); // (H, U, N, N)
-    const own = matMul(attention, rows.value);
-    x = finishBlock(network, layer, x, add(own, attendTokens(network, layer, rows.query).output));
+    const toHistory = add(matMul(rows.query, onnx.transposeLast(rows.key)), keyBias); // (H, U, N, N)
+    const { over, tokens } = attend(network, layer, rows.query, toHistory);
+    x = finishBlock(network, layer, x, add(matMul(over, rows.value), tokens.output));
   }
   return { keys, values, keyBias, evidence };
 }
@@ -170,10 +170,9 @@ function targetRows(network: Network, history: HistoryState, rows: Value): Targe
     const { query, key, value } = queryKeyValue(network, layer, x);
     const toHistory = add(matMul(query, onnx.transposeLast(history.keys[layer]!)), history.keyBias); // (H, U, T, N)
     const toSelf = onnx.reduceSum(multiply(query, key), [-1], { keepAxes: true }); // (H, U, T, 1)
-    const attention = softmax(onnx.concat([toHistory, toSelf], -1));
-    const [overHistory, overSelf] = onnx.split(attention, -1, [judgements, 1]);
+    const { over, tokens } = attend(network, layer, query, onnx.concat([toHistory, toSelf], -1));
+    const [overHistory, overSelf] = onnx.split(over, -1, [judgements, 1]);
     const own = add(matMul(overHistory!, history.values[layer]!), multiply(overSelf!, value));
-    const tokens = attendTokens(network, layer, query);
     x = finishBlock(network, layer, x, add(own, tokens.output));
     tokenAttention.push(tokens.attention);
     historyAttention.push(overHistory!);
@@ -195,8 +194,18 @@ function queryKeyValue({ architecture: a, parameters: p }: Network, layer: numbe
   return { query: scale(query!, size ** -0.5), key: key!, value: value! };
 }
 
-/** The extra term of every block: the rows ask, the preference tokens are keys and values. query (H, U, R, h). */
-function attendTokens({ architecture: a, parameters: p }: Network, layer: number, query: Value) {
+interface Attended {
+  /** Over the rows that `elsewhere` speaks of: (H, U, R, K) */
+  readonly over: Value;
+  /** What the tokens give, and the attention over them alone: (H, U, R, h), (H, U, R, P); the latter sums to 1. */
+  readonly tokens: { readonly output: Value; readonly attention: Value };
+}
+
+/**
+ * The rows ask, judgements and preference tokens answer: the tokens as an extra term with a softmax of their own, or
+ * (`tokensInSoftmax`) in one softmax with the judgements. query (H, U, R, h); elsewhere (H, U, R, K): logits.
+ */
+function attend({ architecture: a, parameters: p }: Network, layer: number, query: Value, elsewhere: Value): Attended {
   const size = a.width / a.heads;
   const byHead = (rows: Value) => onnx.transpose(reshape(rows, [a.tokens, a.heads, size]), [1, 0, 2]); // (H, P, h)
   const keys = byHead(linear(p('tokens'), p(`block${layer}.tokenKeys`)));
@@ -206,10 +215,15 @@ function attendTokens({ architecture: a, parameters: p }: Network, layer: number
     ? scale(matMul(onnx.unitLength(queries), onnx.transposeLast(onnx.unitLength(keys))), TOKEN_SHARPNESS)
     : matMul(queries, onnx.transposeLast(keys));
   const attention = softmax(agreement); // (H, U·R, P)
-  return {
-    output: reshape(matMul(attention, values), query.shape),
-    attention: reshape(attention, query.shape.with(-1, a.tokens)),
-  };
+  const perToken = query.shape.with(-1, a.tokens);
+  const draw = (weights: Value) => reshape(matMul(weights, values), query.shape);
+  if (!a.parts.tokensInSoftmax) {
+    return { over: softmax(elsewhere), tokens: { output: draw(attention), attention: reshape(attention, perToken) } };
+  }
+  const joint = softmax(onnx.concat([elsewhere, reshape(agreement, perToken)], -1));
+  const [over, overTokens] = onnx.split(joint, -1, [Number(elsewhere.shape.at(-1)), a.tokens]);
+  const output = draw(onnx.mergeAxes(overTokens!, 1, 2));
+  return { over: over!, tokens: { output, attention: reshape(attention, perToken) } };
 }
 
 /** What attention gave (H, U, R, h) joins the rows (U, R, d), then the feed-forward layer. */

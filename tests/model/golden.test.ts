@@ -47,7 +47,14 @@ const architecture: Architecture = {
   hidden: F,
   tokens: P,
   history: N,
-  parts: { prior: false, metricPath: false, tokenPath: false, cosineTokens: false, evidenceGate: false },
+  parts: {
+    prior: false,
+    metricPath: false,
+    tokenPath: false,
+    cosineTokens: false,
+    tokensInSoftmax: false,
+    evidenceGate: false,
+  },
 };
 const layout = parameterLayout(architecture);
 

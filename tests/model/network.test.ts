@@ -27,6 +27,8 @@ const ARCHITECTURE: Architecture = {
   history: 6,
   parts: ALL_PARTS,
 };
+/** The same sizes and parameters, judgements and tokens in one softmax. */
+const ONE_SOFTMAX: Architecture = { ...ARCHITECTURE, parts: { ...ALL_PARTS, tokensInSoftmax: true } };
 const SIZE = itemVectorSize(ARCHITECTURE);
 const layout = parameterLayout(ARCHITECTURE);
 const shape = { users: 3, judgements: 8, pairs: 2 };
@@ -69,10 +71,10 @@ function batch(seed: string): Tensors {
 }
 
 /** Everything in one graph, as in training; also gives the item vectors. */
-function fullGraph(flat: Float32Array): Uint8Array {
+function fullGraph(flat: Float32Array, architecture = ARCHITECTURE): Uint8Array {
   const graph = new Graph('full');
-  const network: Network = { architecture: ARCHITECTURE, parameters: constantParameters(graph, ARCHITECTURE, flat) };
-  const inputs = batchInputs(graph, ARCHITECTURE, shape);
+  const network: Network = { architecture, parameters: constantParameters(graph, architecture, flat) };
+  const inputs = batchInputs(graph, architecture, shape);
   const rows = itemTower(network, inputs.image, inputs.text, inputs.hasText);
   const { scores } = fullForward(network, shape, rows, inputs.judged, inputs.popularity);
   graph.output('items', concat([rows.embedding, rows.imageMetric, rows.textMetric], -1));
@@ -194,6 +196,18 @@ describe('the preference model', () => {
     expect(largestDifference(served, logits)).toBeLessThan(1e-5);
   });
 
+  it('with tokens and judgements in one softmax is served as it is trained, and says another thing', async () => {
+    const serving = {
+      state: await openSession(stateGraph(ONE_SOFTMAX, flat, 'float32')),
+      score: await openSession(scoreGraph(ONE_SOFTMAX, flat, 'float32')),
+      store: float,
+    };
+    const together = await (await openSession(fullGraph(flat, ONE_SOFTMAX))).run(input);
+    const out = together['logits']!.data as Float32Array;
+    expect(largestDifference(await serve(serving, input, items), out)).toBeLessThan(1e-5);
+    expect(largestDifference(out, logits)).toBeGreaterThan(0.01);
+  });
+
   it('served from stored half floats, scores within 0.02 of it', async () => {
     const serving = {
       state: await openSession(stateGraph(ARCHITECTURE, flat)),
@@ -278,9 +292,12 @@ describe('the preference model', () => {
 });
 
 describe('the training step with every part and every loss', () => {
-  it('has the gradient that finite differences give, parameter by parameter', async () => {
+  it.each([
+    ['tokens as an extra term', ARCHITECTURE],
+    ['tokens in the same softmax', ONE_SOFTMAX],
+  ])('has the gradient that finite differences give, parameter by parameter, with %s', async (_, architecture) => {
     const losses = { base: 1, contrastive: 1, token: 0.7, information: 0.5, twins: 0.5 };
-    const session = await openSession(trainingGraph(ARCHITECTURE, shape, losses, { exposeGradient: true }));
+    const session = await openSession(trainingGraph(architecture, shape, losses, { exposeGradient: true }));
     const zeros = () => float(new Float32Array(layout.size), layout.size);
     const one = float(Float32Array.of(1));
     const fixed = {
