@@ -23,7 +23,11 @@ export async function scoreTasks(
     ),
   );
   const scores = await model.score(
-    tasks.map((task, i) => ({ state: states[i]!, targets: targetsOf(task).map((image) => vectors[image]!) })),
+    tasks.map((task, i) => ({
+      state: states[i]!,
+      targets: targetsOf(task).map((image) => vectors[image]!),
+      ...(task.popularity ? { popularity: task.popularity } : {}),
+    })),
   );
   return tasks.map((_, i) => ({ state: states[i]!, scores: scores[i]! }));
 }
