@@ -3,15 +3,15 @@ import { type BaseReport, MODEL } from './baseReport.ts';
 import type { CalibrationReport } from './calibrationReport.ts';
 import type { CalibrationBeforeAndAfter, ScoreTimes } from './modelMeasures.ts';
 import { markdownReport, markdownTable, percent } from './reportTables.ts';
-import type { ClusterQuality, GroupRecovery, TokenReport } from './tokenReport.ts';
+import type { ClusterQuality, GroupRecovery, HalvesAgreement, TokenReport } from './tokenReport.ts';
 
 const fixed = (value: number, digits = 3): string => value.toFixed(digits);
 
 export function baseReportPage({ model, seed, artists, draws, rows, ...measured }: BaseReport): string {
-  const trained = model.command === null ? '' : `, trained with\n\n    ${model.command}\n\n`;
+  const trained = model.command === null ? '' : `, trained with\n\n    ${model.command}\n\nand measured here`;
   return `# Report of the model \`${model.name}\`
 
-Weights ${model.sha256}, ${(model.bytes / 1e6).toFixed(1)} MB${trained}. Split by seed ${seed}: ${artists.train} artists to learn from, ${artists.validation} to stop and calibrate, ${artists.test} for the test.
+Weights ${model.sha256}, ${(model.bytes / 1e6).toFixed(1)} MB${trained} under the split of seed ${seed}: ${artists.train} artists to learn from, ${artists.validation} to stop and calibrate, ${artists.test} for the test.
 
 People are simulated. Everything below is measured on people, artists and tags of the test; simple scorers were fitted on training artists and chosen on validation people. Intervals are 95 %, by ${draws} draws of people and, independently, of artists; all scorers are measured on the same pairs and the same draws. What is measured and how to read it: docs/evaluation.md of Palate.
 
@@ -59,6 +59,13 @@ function tokenSection(report: TokenReport): string {
     fixed(unseen, 2),
     percent(inOwnGroup),
   ];
+  const agreed = (name: string, of: HalvesAgreement) => [
+    name,
+    percent(of.sameCluster),
+    percent(of.sameClusterByChance),
+    percent(of.mutualNearest),
+    percent(of.farther),
+  ];
   const ofGroups =
     groups === null
       ? ''
@@ -74,8 +81,18 @@ ${markdownTable(
 By chance the index is 0 and the share ${percent(1 / groups.count)} %. Similarity (1 − Hellinger distance) is ${fixed(groups.within)} within a group and ${fixed(groups.across)} across: by person, the difference is ${fixed(groups.difference.mean)} ± ${fixed(groups.difference.standardError)}. Of each person's three nearest, ${fixed(groups.nearestOfGroup.mean, 2)} ± ${fixed(groups.nearestOfGroup.standardError, 2)} are of their group; by chance it would be ${fixed(3 / groups.count, 2)}.
 `;
   return `${people} people with 8 likes and 8 dislikes. ${ofGroups}
-Two halves of one history, 4 likes and 4 dislikes each: ${percent(halves.sameCluster)} % fall into one of ${halves.clusters} clusters together (by chance ${percent(halves.sameClusterByChance)} %), and ${percent(halves.mutualNearest)} % are each other's nearest of all ${2 * people} halves (by chance ${percent(1 / (2 * people - 1))} %).
+Two halves of one history, 4 likes and 4 dislikes each, in ${halves.clusters} clusters of whole histories:
 
+${markdownTable(
+  [
+    'compared',
+    'both halves in one cluster, %',
+    'by chance, %',
+    "each other's nearest, %",
+    'halves of others that are farther, % (chance 50)',
+  ],
+  [agreed('profiles', halves.ofProfiles), agreed('t = μ₊ − μ₋, no tokens', halves.ofTastes)],
+)}
 Tokens in use, by the entropy of the mean attention: ${fixed(use.effective, 1)} of ${use.tokens} (by layer ${use.effectiveByLayer.map((n) => fixed(n, 1)).join(', ')}); ${use.above2Percent} carry more than 2 %. One person's attention in one head has an entropy of ${fixed(use.entropyOfPerson, 2)} nats (even attention: ${fixed(Math.log(use.tokens), 2)}). Mean Hellinger distance between two people, by layer: ${layerDistances.map((d) => fixed(d)).join(', ')}.
 
 Silhouette (−1 to 1, higher is better) / Davies–Bouldin (lower is better) of k-means clusters:

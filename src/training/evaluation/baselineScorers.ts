@@ -12,7 +12,7 @@ import {
   prototypeDifference,
   type TaskScorer,
 } from './baselines.ts';
-import { meanAccuracy, named, type Scorer } from './evaluation.ts';
+import { highest, meanAccuracy, named, type Scorer } from './evaluation.ts';
 import { layOutPairs } from './pairs.ts';
 
 /** What baselines are chosen from; around the best, accuracy moves by less than half a point between neighbours. */
@@ -22,7 +22,7 @@ const WIDTHS = [null, 0.1, 0.25, 0.5, 1, 2];
 /** What the prior may weigh beside a personal score of deviation 1. */
 const PRIOR_WEIGHTS = [0, 0.1, 0.25, 0.5, 1, 2, 4];
 /** Judgements on each side of the histories that the prior's weight is chosen at. */
-const PRIOR_LENGTHS = [1, 2, 4, 8, 16];
+const PRIOR_LENGTHS = [1, 2, 4, 8, 16, 32];
 
 /** Half of every pair by definition: what the others are held against. */
 export const chanceScorer: Scorer = named('chance', chance);
@@ -125,18 +125,4 @@ function deviation(lists: readonly Float64Array[]): number {
 function best<T>(grid: readonly T[], make: (options: T) => TaskScorer, tasks: readonly Task[]): T {
   const layout = layOutPairs(tasks);
   return highest(grid, (options) => meanAccuracy(tasks, tasks.map(make(options)), layout));
-}
-
-/** The option of the highest value; the first of equals. */
-function highest<T>(options: readonly T[], value: (option: T) => number): T {
-  let winner = options[0] as T;
-  let most = -Infinity;
-  for (const option of options) {
-    const reached = value(option);
-    if (reached > most) {
-      most = reached;
-      winner = option;
-    }
-  }
-  return winner;
 }

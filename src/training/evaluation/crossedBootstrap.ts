@@ -2,8 +2,9 @@
  * Intervals of measures that depend on people and on what they were shown, both drawn. People are drawn with
  * replacement, clusters (artists, prompts) are drawn with replacement independently, and what lies between a person and
  * clusters counts as often as the product says: the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap",
- * Annals of Applied Statistics 1). It is conservative: chance within a pair is counted up to seven times, so an
- * interval never promises too much. Knows numbers only.
+ * Annals of Applied Statistics 1). It is conservative, one and a half to two and a half times as wide as need be where
+ * neither people nor clusters differ much: it never promises too much. crossedError.ts has the error without that
+ * margin. Knows numbers only.
  */
 import type { Random } from '../../random.ts';
 

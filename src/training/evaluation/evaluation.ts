@@ -105,6 +105,20 @@ export function personMeans(layout: PairLayout, values: ArrayLike<number>, place
   return sums.map((sum, p) => sum / counts[p]!);
 }
 
+/** The option of the highest value; the first of equals. */
+export function highest<T>(options: readonly T[], value: (option: T) => number): T {
+  let winner = options[0] as T;
+  let most = -Infinity;
+  for (const option of options) {
+    const reached = value(option);
+    if (reached > most) {
+      most = reached;
+      winner = option;
+    }
+  }
+  return winner;
+}
+
 function measure(tasks: readonly Task[], scores: readonly ArrayLike<number>[], layout: PairLayout) {
   const won = pairResults(tasks, scores, layout);
   const top = (k: number) => topResults(tasks, scores, layout, k);

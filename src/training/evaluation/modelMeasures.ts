@@ -4,7 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { calibrated, sigmoid } from '../../inference/calibration.ts';
-import type { ItemVector, PreferenceModel } from '../../inference/preferenceModel.ts';
+import type { ItemVector, PreferenceModel, UserState } from '../../inference/preferenceModel.ts';
 import type { ModelArtifact } from '../../model/artifact.ts';
 import { parameterLayout } from '../../model/parameters.ts';
 import type { Random } from '../../random.ts';
@@ -62,12 +62,14 @@ export async function readTokens(
     heads: model.heads,
     tokens: model.tokens,
     profiles: states.map(({ profile }) => profile!),
-    halves: first.map(({ profile }, i) => [profile!, second[i]!.profile!] as const),
+    halves: first.map((half, i) => [halfOf(half), halfOf(second[i]!)] as const),
     tastes: states.map(({ taste }) => taste),
     states: states.map(({ probe }) => probe),
     ...(groups.length === judged.length && groups.length > 0 ? { groups } : {}),
   };
 }
+
+const halfOf = ({ profile, taste }: UserState) => ({ profile: profile!, taste });
 
 /** Two disjoint histories: each side's judgements dealt in turn, so that both halves reach as far back. */
 export function historyHalves(history: readonly HistoryItem[]): readonly [HistoryItem[], HistoryItem[]] {

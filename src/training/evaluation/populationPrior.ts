@@ -6,12 +6,14 @@
 import { cholesky, type Matrix, matrix, row, solveCholesky } from '../fitting/linearAlgebra.ts';
 import { type Popularity, type Task, targetsOf } from '../tasks.ts';
 import type { TaskScorer } from './baselines.ts';
+import { highest, meanAccuracy } from './evaluation.ts';
+import { layOutPairs } from './pairs.ts';
 
 /** Shares of the features' mean variance that may be added to their covariance. */
 const RIDGES = [0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const FOLDS = 5;
-/** As many judgements of nobody as the content model's word is worth beside what others made of the image. */
-export const PRIOR_PSEUDO_COUNT = 3;
+/** As many judgements as the content model's word may be worth beside what others made of the image. */
+const PSEUDO_COUNTS = [0.3, 1, 3, 10, 30, 100];
 
 /** What some people made of one image, and what it was drawn with (its artist, its prompt). */
 export interface RatedImage extends Popularity {
@@ -19,6 +21,9 @@ export interface RatedImage extends Popularity {
   readonly image: number;
   readonly cluster: number | string;
 }
+
+/** A shrunken mean: an image that one person liked is not better than one that nine of ten did. */
+const POPULARITY_PSEUDO_COUNT = 3;
 
 /** Expected rating of an image, −1 (all dislike it) to 1 (all like it). */
 export type ContentModel = (image: number) => number;
@@ -55,8 +60,17 @@ export function fitContentModel(features: Matrix, rated: readonly RatedImage[]):
   return new RidgeMoments(features, rated).solve(ridge);
 }
 
+/** The prior whose K orders the tuning people's targets best. */
+export function fitPrior(content: ContentModel, tuning: readonly Task[]): TaskScorer {
+  const layout = layOutPairs(tuning);
+  return highest(
+    PSEUDO_COUNTS.map((count) => priorScorer(content, count)),
+    (prior) => meanAccuracy(tuning, tuning.map(prior), layout),
+  );
+}
+
 /** (Σ r + K g) / (n + K): what others made of a target, drawn towards what it looks like by K ratings. */
-export function priorScorer(content: ContentModel, pseudoCount = PRIOR_PSEUDO_COUNT): TaskScorer {
+export function priorScorer(content: ContentModel, pseudoCount: number): TaskScorer {
   return (task) =>
     Float64Array.from(targetsOf(task), (image, t) => {
       const { sum, count } = task.popularity?.[t] ?? { sum: 0, count: 0 };
@@ -66,7 +80,7 @@ export function priorScorer(content: ContentModel, pseudoCount = PRIOR_PSEUDO_CO
 
 /** What others made of the very image, drawn towards what they make of images in general; it knows no features. */
 export function popularityScorer(meanRating: number): TaskScorer {
-  return priorScorer(() => meanRating);
+  return priorScorer(() => meanRating, POPULARITY_PSEUDO_COUNT);
 }
 
 /** What the image looks like alone. */

@@ -12,7 +12,7 @@ import { type EvaluationSet, lengthsFor } from './evaluation.ts';
 import { type RatedImage, ratedImages } from './populationPrior.ts';
 import { TARGETS } from './simulatedSet.ts';
 
-/** What quality weighs beside 1 for the own taste: half of what two people have in common with themselves. */
+/** q: what all share weighs as much as what each has of their own. */
 const QUALITY_WEIGHT = 1;
 /** Others who judged each target. */
 const RATERS = [0, 2, 5] as const;

@@ -3,10 +3,17 @@
  * people × clusters, and one scorer's paired difference to each other one. Knows outcomes only.
  */
 import type { Random } from '../../random.ts';
-import { crossedDraws, DRAWS, percentileInterval } from './crossedBootstrap.ts';
-import { type Outcome, personMeans } from './evaluation.ts';
+import { type CrossedItems, crossedDraws, DRAWS, percentileInterval } from './crossedBootstrap.ts';
+import { CrossedGroups } from './crossedError.ts';
+import type { Outcome } from './evaluation.ts';
 import { type Interval, meanInterval } from './metrics.ts';
 import type { PairLayout, Subset } from './pairs.ts';
+
+/** low and high: 95 %, by the bootstrap over people × clusters. */
+export interface CrossedInterval extends Interval {
+  /** Standard error over people × clusters; `standardError` is over people alone. */
+  readonly crossedError: number;
+}
 
 export interface ReportRow {
   readonly kind: string;
@@ -18,12 +25,12 @@ export interface ReportRow {
   /** People with such a pair, and the pairs. */
   readonly people: number;
   readonly pairs: number;
-  /** People weigh alike; a tie counts a half. The standard error is over people, the interval over people × clusters. */
-  readonly pairwise: Interval;
+  /** People weigh alike; a tie counts a half. */
+  readonly pairwise: CrossedInterval;
   /** Top-1, top-2 and top-3 of one liked and three disliked, of `all`; null where nobody has three disliked targets. */
-  readonly top: readonly [Interval, Interval, Interval] | null;
+  readonly top: readonly [CrossedInterval, CrossedInterval, CrossedInterval] | null;
   /** Pairwise accuracy of the reference less this scorer's, on the same pairs and draws; null for the reference itself. */
-  readonly difference: Interval | null;
+  readonly difference: CrossedInterval | null;
 }
 
 export interface SummaryOptions {
@@ -57,58 +64,72 @@ function subsetRows(
   const places = layout.subsets[subset];
   const at = (of: Int32Array) => Int32Array.from(places, (pair) => of[pair]!);
   const items = { person: at(layout.person), clusters: [at(layout.liked), at(layout.disliked)] };
-  const drawn = crossedDraws(
-    items,
-    outcomes.map(({ won }) => Float32Array.from(places, (pair) => won[pair]!)),
-    random.split(subset),
-    draws,
-  );
-  const means = outcomes.map(({ won }) => personMeans(layout, won, places).filter((value) => !Number.isNaN(value)));
+  const won = outcomes.map((outcome) => Float32Array.from(places, (pair) => outcome.won[pair]!));
+  const measures = new Measures(items, won, random.split(subset), draws);
   const tops = subset === 'all' ? topIntervals(outcomes, layout, random.split('top'), draws) : null;
-  return outcomes.map((outcome, i) => {
-    const { kind, length, scorer } = outcome;
+  return outcomes.map(({ kind, length, scorer }, i) => {
     const against = outcomes.findIndex((other) => other.length === length && other.scorer === reference);
-    const difference =
-      against < 0 || against === i
-        ? null
-        : interval(
-            means[against]!.map((value, p) => value - means[i]![p]!),
-            drawn[against]!.map((value, d) => value - drawn[i]![d]!),
-          );
     return {
-      ...{ kind, length, scorer, subset, people: means[i]!.length, pairs: places.length },
-      pairwise: interval(means[i]!, drawn[i]!),
+      ...{ kind, length, scorer, subset, people: measures.people, pairs: places.length },
+      pairwise: measures.interval(i),
       top: tops?.[i] ?? null,
-      difference,
+      difference: against < 0 || against === i ? null : measures.difference(against, i),
     };
   });
 }
 
 function topIntervals(outcomes: readonly Outcome[], { targets }: PairLayout, random: Random, draws: number) {
   if (targets.person.length === 0) return null;
-  const drawn = crossedDraws(
-    targets,
-    outcomes.flatMap(({ top }) => top),
-    random,
-    draws,
-  );
-  return outcomes.map(({ top }, i) => {
-    const of = (k: 0 | 1 | 2) => interval(meansOf(targets.person, top[k]), drawn[3 * i + k]!);
+  const tops = outcomes.flatMap(({ top }) => top);
+  const measures = new Measures(targets, tops, random, draws);
+  return outcomes.map((_, i) => {
+    const of = (k: number) => measures.interval(3 * i + k);
     return [of(0), of(1), of(2)] as const;
   });
 }
 
-/** Each person's mean, people without any left out. */
+/** Columns of values of the same items, drawn together: what makes differences between them paired. */
+class Measures {
+  readonly people: number;
+  readonly #items: CrossedItems;
+  readonly #columns: readonly Float32Array[];
+  readonly #drawn: readonly Float64Array[];
+  readonly #groups: CrossedGroups;
+
+  constructor(items: CrossedItems, columns: readonly Float32Array[], random: Random, draws: number) {
+    this.people = new Set(items.person).size;
+    this.#items = items;
+    this.#columns = columns;
+    this.#drawn = crossedDraws(items, columns, random, draws);
+    this.#groups = new CrossedGroups(items);
+  }
+
+  interval(column: number): CrossedInterval {
+    return this.#of(this.#columns[column]!, this.#drawn[column]!);
+  }
+
+  /** Of one column less another. */
+  difference(one: number, other: number): CrossedInterval {
+    const less = (a: ArrayLike<number>, b: ArrayLike<number>) => Float64Array.from(a, (value, i) => value - b[i]!);
+    return this.#of(less(this.#columns[one]!, this.#columns[other]!), less(this.#drawn[one]!, this.#drawn[other]!));
+  }
+
+  #of(values: ArrayLike<number>, draws: Float64Array): CrossedInterval {
+    const { mean, standardError } = meanInterval(meansOf(this.#items.person, values));
+    return { mean, standardError, crossedError: this.#groups.standardError(values), ...percentileInterval(draws) };
+  }
+}
+
+/** Each person's mean, people without an item left out. */
 function meansOf(person: Int32Array, values: ArrayLike<number>): Float64Array {
   const sums = new Map<number, { sum: number; count: number }>();
   for (const [i, p] of person.entries()) {
-    const known = sums.get(p) ?? { sum: 0, count: 0 };
-    sums.set(p, { sum: known.sum + values[i]!, count: known.count + 1 });
+    const known = sums.get(p);
+    if (!known) sums.set(p, { sum: values[i]!, count: 1 });
+    else {
+      known.sum += values[i]!;
+      known.count += 1;
+    }
   }
   return Float64Array.from(sums.values(), ({ sum, count }) => sum / count);
-}
-
-function interval(people: ArrayLike<number>, draws: Float64Array): Interval {
-  const { mean, standardError } = meanInterval(people);
-  return { mean, standardError, ...percentileInterval(draws) };
 }

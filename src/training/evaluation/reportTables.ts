@@ -39,11 +39,13 @@ function kindReport(kind: string, rows: readonly ReportRow[], reference: string 
 
 function differences(rows: readonly ReportRow[], reference: string): string[] {
   return [
-    `Pairwise accuracy of ${reference} less that of each other scorer, same pairs, points [95 % interval]:\n`,
+    `Pairwise accuracy of ${reference} less that of each other scorer, same pairs, points ± standard error over people × clusters [95 % interval]:\n`,
     table(
       rows.filter((row) => row.scorer !== reference),
       ({ difference }) =>
-        difference ? `${points(difference.mean)} [${points(difference.low)}, ${points(difference.high)}]` : '',
+        difference
+          ? `${points(difference.mean)} ± ${percent(difference.crossedError)} [${points(difference.low)}, ${points(difference.high)}]`
+          : '',
     ),
   ];
 }

@@ -13,7 +13,7 @@ import type { Task } from '../tasks.ts';
 import { chanceScorer, personalScorers, withPrior } from './baselineScorers.ts';
 import { InnerProducts } from './baselines.ts';
 import { type EvaluationSet, named, type Scorer } from './evaluation.ts';
-import { contentScorer, fitContentModel, meanRating, popularityScorer, priorScorer } from './populationPrior.ts';
+import { contentScorer, fitContentModel, fitPrior, meanRating, popularityScorer } from './populationPrior.ts';
 import { buildQualityEvaluation } from './qualitySet.ts';
 import { buildEvaluationSet } from './simulatedSet.ts';
 
@@ -77,7 +77,7 @@ export function qualityEvaluation(over: MeasuredOver, count: number, random: Ran
   const options = { pictures, split, z, count, tuningCount: TUNING_PEOPLE };
   const { set, tuning, rated } = buildQualityEvaluation(random, options);
   const content = fitContentModel(z, rated);
-  const prior = priorScorer(content);
+  const prior = fitPrior(content, tuning);
   const spaces = over.spaces.filter(({ name }) => name !== STANDARDISED);
   const personal = spaces.flatMap((space) => scorersOn(space, over, tuning));
   return {

@@ -62,22 +62,22 @@ export function linePlot({ title, x, y, series }: LinePlot): string {
   const atY = (value: number) => round(place(value, y, bottom, MARGIN.top));
   const parts = [
     `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
-    `<text x="${WIDTH / 2}" y="24" text-anchor="middle" font-size="15" font-weight="600">${escape(title)}</text>`,
+    `<text x="${WIDTH / 2}" y="24" text-anchor="middle" font-size="15" font-weight="600">${escapeXml(title)}</text>`,
     ...y.ticks.map(
       ({ at, label }) =>
         `<line class="grid" x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${atY(at)}" y2="${atY(at)}"/>` +
-        `<text x="${MARGIN.left - 8}" y="${atY(at) + 4}" text-anchor="end">${escape(label)}</text>`,
+        `<text x="${MARGIN.left - 8}" y="${atY(at) + 4}" text-anchor="end">${escapeXml(label)}</text>`,
     ),
     ...x.ticks.map(
-      ({ at, label }) => `<text x="${atX(at)}" y="${bottom + 20}" text-anchor="middle">${escape(label)}</text>`,
+      ({ at, label }) => `<text x="${atX(at)}" y="${bottom + 20}" text-anchor="middle">${escapeXml(label)}</text>`,
     ),
-    `<text x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${bottom + 44}" text-anchor="middle">${escape(x.label)}</text>`,
-    `<text transform="translate(18 ${(MARGIN.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escape(y.label)}</text>`,
+    `<text x="${(MARGIN.left + WIDTH - MARGIN.right) / 2}" y="${bottom + 44}" text-anchor="middle">${escapeXml(x.label)}</text>`,
+    `<text transform="translate(18 ${(MARGIN.top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeXml(y.label)}</text>`,
     ...coloured(series).map((one) => drawSeries(one, atX, atY)),
     ...coloured(series).map((one, i) => legend(one, i)),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title">
-  <title id="title">${escape(title)}</title>
+  <title id="title">${escapeXml(title)}</title>
   <style>${STYLE}
   </style>
   ${parts.join('\n  ')}
@@ -119,10 +119,10 @@ function legend({ name, reference, colour }: Coloured, i: number): string {
   const y = HEIGHT + LINE_HEIGHT * Math.floor(i / 2);
   const line = `x1="${left}" x2="${left + 22}" y1="${y - 4}" y2="${y - 4}"`;
   const sample = reference ? `<line class="reference" ${line}/>` : `<line class="line" stroke="${colour}" ${line}/>`;
-  return `${sample}<text x="${left + 28}" y="${y}">${escape(name)}</text>`;
+  return `${sample}<text x="${left + 28}" y="${y}">${escapeXml(name)}</text>`;
 }
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 

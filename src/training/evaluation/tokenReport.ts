@@ -5,9 +5,23 @@
  */
 import type { Random } from '../../random.ts';
 import { scaleRows } from '../fitting/inputTransform.ts';
-import { type Matrix, matrix, row, takeRows } from '../fitting/linearAlgebra.ts';
-import { adjustedRandIndex, assign, daviesBouldin, kMeans, silhouette, squaredDistance } from './clustering.ts';
+import { type Matrix, matrix, row } from '../fitting/linearAlgebra.ts';
+import { squaredDistance } from './clustering.ts';
 import { type Interval, meanInterval } from './metrics.ts';
+import {
+  type ClusterQuality,
+  clusterQuality,
+  type GroupRecovery,
+  groupRecovery,
+  type HalvesAgreement,
+  halvesAgreement,
+} from './profileClusters.ts';
+
+/** What one half of a history gives. */
+export interface HalfHistory {
+  readonly profile: ArrayLike<number>;
+  readonly taste: ArrayLike<number>;
+}
 
 /** What is read of each person; people in one order throughout. */
 export interface TokenInput {
@@ -16,30 +30,14 @@ export interface TokenInput {
   readonly tokens: number;
   /** Attention over the tokens: layers × heads × tokens, each head's sum 1. */
   readonly profiles: readonly ArrayLike<number>[];
-  /** The same of two disjoint halves of each history. */
-  readonly halves: readonly (readonly [ArrayLike<number>, ArrayLike<number>])[];
+  /** Of two disjoint halves of each history. */
+  readonly halves: readonly (readonly [HalfHistory, HalfHistory])[];
   /** t = μ₊ − μ₋ of each person: what there is to cluster without tokens. */
   readonly tastes: readonly ArrayLike<number>[];
   /** The probe after the last block. */
   readonly states: readonly ArrayLike<number>[];
   /** The group that each person was drawn from, 0, 1, …, where groups were planted. */
   readonly groups?: readonly number[];
-}
-
-/** How well one kind of vector finds the planted groups. */
-export interface GroupRecovery {
-  /** Adjusted Rand index of as many clusters as there are groups. */
-  readonly all: number;
-  /** The same of one half of the people, put to the nearest centroids of clusters found among the other half. */
-  readonly unseen: number;
-  /** Share of those unseen people whose cluster is, by majority of the others, that of their own group. */
-  readonly inOwnGroup: number;
-}
-
-export interface ClusterQuality {
-  readonly clusters: number;
-  readonly silhouette: number;
-  readonly daviesBouldin: number;
 }
 
 export interface TokenReport {
@@ -59,12 +57,8 @@ export interface TokenReport {
   readonly halves: {
     /** How many clusters the next two speak of. */
     readonly clusters: number;
-    /** Share of people whose two halves fall into one cluster of profiles. */
-    readonly sameCluster: number;
-    /** What it would be if a half fell anywhere, as often as people do. */
-    readonly sameClusterByChance: number;
-    /** Share of people each of whose halves has the other as its nearest among all other halves; by chance next to 0. */
-    readonly mutualNearest: number;
+    readonly ofProfiles: HalvesAgreement;
+    readonly ofTastes: HalvesAgreement;
   };
   readonly use: {
     /** exp of the entropy of the mean attention, over all layers and heads: all tokens alike would be `tokens`. */
@@ -85,8 +79,9 @@ export interface TokenReport {
   };
 }
 
-export const CLUSTER_COUNTS: readonly number[] = [2, 4, 6, 8, 10];
 const NEAREST = 3;
+/** Where no groups were planted. */
+const HALVES_CLUSTERS = 6;
 const LEAST_SHARE = 0.02;
 
 /** Throws INVALID with fewer people than the largest number of clusters. */
@@ -97,7 +92,7 @@ export function tokenReport(input: TokenInput, random: Random): TokenReport {
   return {
     people: profiles.length,
     groups: groups ? { count: Math.max(...groups) + 1, ...groupReport(roots, tastes, groups, random) } : null,
-    halves: halvesReport(roots, input, groups ? Math.max(...groups) + 1 : HALVES_CLUSTERS, random.split('halves')),
+    halves: halvesReport(roots, tastes, input, random.split('halves')),
     use: tokensInUse(profiles, layers, heads, tokens),
     layerDistances: layerDistances(roots, layers),
     clusters: {
@@ -108,14 +103,16 @@ export function tokenReport(input: TokenInput, random: Random): TokenReport {
   };
 }
 
-const HALVES_CLUSTERS = 6;
-
-/** Silhouette and Davies–Bouldin of k-means at several numbers of clusters. */
-export function clusterQuality(points: Matrix, random: Random, counts = CLUSTER_COUNTS): ClusterQuality[] {
-  return counts.map((clusters) => {
-    const { labels } = kMeans(points, clusters, random.split(clusters));
-    return { clusters, silhouette: silhouette(points, labels), daviesBouldin: daviesBouldin(points, labels) };
-  });
+function halvesReport(roots: Matrix, tastes: Matrix, { halves, groups }: TokenInput, random: Random) {
+  const clusters = groups ? Math.max(...groups) + 1 : HALVES_CLUSTERS;
+  const both = [...halves.map(([first]) => first), ...halves.map(([, second]) => second)];
+  const profiles = rootsOf(both.map(({ profile }) => profile));
+  const directions = scaleRows(toMatrix(both.map(({ taste }) => taste)));
+  return {
+    clusters,
+    ofProfiles: halvesAgreement(roots, profiles, clusters, random.split('profiles')),
+    ofTastes: halvesAgreement(tastes, directions, clusters, random.split('tastes')),
+  };
 }
 
 /** Square roots of attention weights, brought to unit length: inner products are then one less a squared Hellinger distance. */
@@ -139,66 +136,13 @@ function groupReport(roots: Matrix, tastes: Matrix, groups: readonly number[], r
     nearest.push(best.filter((j) => groups[j] === groups[i]).length);
   }
   return {
-    ofProfiles: recovery(roots, groups, count, random.split('profiles')),
-    ofTastes: recovery(tastes, groups, count, random.split('tastes')),
+    ofProfiles: groupRecovery(roots, groups, count, random.split('profiles')),
+    ofTastes: groupRecovery(tastes, groups, count, random.split('tastes')),
     within: meanInterval(own).mean,
     across: meanInterval(other).mean,
     difference: meanInterval(own.map((value, i) => value - other[i]!)),
     nearestOfGroup: meanInterval(nearest),
   };
-}
-
-function recovery(points: Matrix, groups: readonly number[], count: number, random: Random): GroupRecovery {
-  const order = random.split('order').shuffle(groups.map((_, i) => i));
-  const seen = order.slice(0, order.length >> 1);
-  const unseen = order.slice(order.length >> 1);
-  const ofGroup = (people: readonly number[]) => people.map((i) => groups[i]!);
-  const found = kMeans(takeRows(points, seen), count, random.split('seen'));
-  const labels = assign(takeRows(points, unseen), found.centroids);
-  const named = majorities(found.labels, ofGroup(seen), count);
-  const right = ofGroup(unseen).filter((group, i) => named[labels[i]!] === group).length;
-  return {
-    all: adjustedRandIndex(kMeans(points, count, random.split('all')).labels, groups),
-    unseen: adjustedRandIndex(labels, ofGroup(unseen)),
-    inOwnGroup: right / unseen.length,
-  };
-}
-
-/** Of each cluster the group that most of its people come from. */
-function majorities(labels: ArrayLike<number>, groups: readonly number[], count: number): number[] {
-  const votes = matrix(count, count);
-  for (const [i, group] of groups.entries()) votes.data[labels[i]! * count + group]! += 1;
-  return Array.from({ length: count }, (_, c) => {
-    const of = row(votes, c);
-    return of.indexOf(Math.max(...of));
-  });
-}
-
-function halvesReport(roots: Matrix, { halves }: TokenInput, clusters: number, random: Random): TokenReport['halves'] {
-  const { centroids, labels } = kMeans(roots, clusters, random);
-  const [first, second] = ([0, 1] as const).map((half) => rootsOf(halves.map((of) => of[half]))) as [Matrix, Matrix];
-  const [a, b] = [assign(first, centroids), assign(second, centroids)];
-  const shares = Array.from({ length: clusters }, (_, c) => labels.filter((l) => l === c).length / labels.length);
-  // All halves in one list: a half's nearest is looked for among everybody's other halves, first and second ones.
-  const all = toMatrix([...rowsOf(first), ...rowsOf(second)]);
-  const nearest = Array.from({ length: all.rows }, (_, i) => nearestOther(all, i));
-  const n = halves.length;
-  return {
-    clusters,
-    sameCluster: halves.filter((_, i) => a[i] === b[i]).length / n,
-    sameClusterByChance: shares.reduce((sum, share) => sum + share * share, 0),
-    mutualNearest: halves.filter((_, i) => nearest[i] === n + i && nearest[n + i] === i).length / n,
-  };
-}
-
-function nearestOther(points: Matrix, i: number): number {
-  let best = { index: -1, distance: Infinity };
-  for (let j = 0; j < points.rows; j++) {
-    if (j === i) continue;
-    const distance = squaredDistance(row(points, i), row(points, j));
-    if (distance < best.distance) best = { index: j, distance };
-  }
-  return best.index;
 }
 
 function tokensInUse(
@@ -253,5 +197,3 @@ function toMatrix(rows: readonly ArrayLike<number>[]): Matrix {
   for (const [i, values] of rows.entries()) row(all, i).set(values);
   return all;
 }
-
-const rowsOf = (m: Matrix): Float64Array[] => Array.from({ length: m.rows }, (_, i) => row(m, i));
