@@ -2,8 +2,9 @@
 import { type BaseReport, MODEL } from './baseReport.ts';
 import type { CalibrationReport } from './calibrationReport.ts';
 import type { CalibrationBeforeAndAfter, ScoreTimes } from './modelMeasures.ts';
+import type { ClusterQuality, GroupRecovery, HalvesAgreement } from './profileClusters.ts';
 import { markdownReport, markdownTable, percent } from './reportTables.ts';
-import type { ClusterQuality, GroupRecovery, HalvesAgreement, TokenReport } from './tokenReport.ts';
+import type { TokenReport } from './tokenReport.ts';
 
 const fixed = (value: number, digits = 3): string => value.toFixed(digits);
 

@@ -134,12 +134,18 @@ function debiasedError(
   const n = probabilities.length;
   let sum = 0;
   for (let bin = 0; bin < BINS; bin++) {
-    const members = order.slice(Math.floor((bin * n) / BINS), Math.floor(((bin + 1) * n) / BINS));
-    if (members.length < 2) continue;
-    const mean = (value: (i: number) => number) => members.reduce((total, i) => total + value(i), 0) / members.length;
-    const share = mean((i) => (outcomes[i] ? 1 : 0));
-    const gap = mean((i) => probabilities[i]!) - share;
-    sum += (members.length / n) * (gap * gap - (share * (1 - share)) / (members.length - 1));
+    const [from, to] = [Math.floor((bin * n) / BINS), Math.floor(((bin + 1) * n) / BINS)];
+    const members = to - from;
+    if (members < 2) continue;
+    let foretold = 0;
+    let liked = 0;
+    for (let k = from; k < to; k++) {
+      foretold += probabilities[order[k]!]!;
+      liked += outcomes[order[k]!] ? 1 : 0;
+    }
+    const share = liked / members;
+    const gap = foretold / members - share;
+    sum += (members / n) * (gap * gap - (share * (1 - share)) / (members - 1));
   }
   return Math.sqrt(Math.max(0, sum));
 }

@@ -35,6 +35,7 @@ export interface HalvesAgreement {
 }
 
 export const CLUSTER_COUNTS: readonly number[] = [2, 4, 6, 8, 10];
+
 /** Silhouette and Davies–Bouldin of k-means at several numbers of clusters. */
 export function clusterQuality(points: Matrix, random: Random, counts = CLUSTER_COUNTS): ClusterQuality[] {
   return counts.map((clusters) => {
