@@ -7,11 +7,11 @@ import { PalateError } from '../errors.ts';
 import { loadImageEncoder, SHIPPED_IMAGE_ENCODER } from '../inference/encoding/index.ts';
 import { loadArtifact, SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import type { ModelManifest } from '../model/artifact.ts';
-import { MODEL } from '../training/evaluation/baseReport.ts';
+import { MODEL, REPORT_SIZE } from '../training/evaluation/baseReport.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';
 import { checkOutput, encodePictures, readPictureList } from './simulation/pictureList.ts';
 import { measureModel, writeReport } from './simulation/report.ts';
-import { wholeNumber, wholeNumberFrom } from './simulation/wholeNumber.ts';
+import { FEWEST_PEOPLE, wholeNumber, wholeNumberFrom } from './simulation/wholeNumber.ts';
 
 interface EvaluateOptions {
   images: string;
@@ -22,9 +22,6 @@ interface EvaluateOptions {
   out: string;
 }
 
-/** Fewer people have no interval worth the name. */
-const FEWEST_PEOPLE = 30;
-
 export function evaluateCommand(): Command {
   return new Command('evaluate')
     .description('Measure a model on simulated people, artists and tags that its training never saw.')
@@ -32,7 +29,7 @@ export function evaluateCommand(): Command {
     .requiredOption('--metadata <file>', 'the list: JSON, [{"file", "artist", "categories": [tag, …]}, …]')
     .option('--model <dir>', 'folder of the model: manifest.json and its weights', SHIPPED_MODEL)
     .option('--seed <n>', 'of the split; the seed in the model’s manifest, if left out', wholeNumber)
-    .option('--people <n>', 'people of each kind', wholeNumberFrom(FEWEST_PEOPLE), 3_000)
+    .option('--people <n>', 'people of each kind', wholeNumberFrom(FEWEST_PEOPLE), REPORT_SIZE.people)
     .option('--out <dir>', 'where report.md, report.json and the plots are written', './evaluation')
     .action(evaluate)
     .addHelpText(
@@ -52,10 +49,10 @@ ${EXIT_CODE_HELP}`,
 
 async function evaluate(options: EvaluateOptions): Promise<void> {
   const artifact = await loadArtifact(options.model);
+  const seed = seedOf(artifact.manifest, options);
   const encoder = await loadImageEncoder(SHIPPED_IMAGE_ENCODER);
   try {
     checkEncoder(artifact.manifest, encoder.sha256, options.model);
-    const seed = seedOf(artifact.manifest, options);
     const pictures = await readPictureList({ ...options, seed });
     await checkOutput(options.out);
     const features = await encodePictures(encoder, options.images, pictures);

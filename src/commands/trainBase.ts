@@ -15,12 +15,12 @@ import {
 import { SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import { encodeWeights, type ModelArtifact } from '../model/artifact.ts';
 import { trainBaseModel } from '../training/baseModel.ts';
-import { MODEL } from '../training/evaluation/baseReport.ts';
+import { MODEL, REPORT_SIZE } from '../training/evaluation/baseReport.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';
 import { showProgress } from './progress.ts';
 import { checkOutput, encodeAll, encodePictures, readPictureList } from './simulation/pictureList.ts';
 import { measureModel, writeReport } from './simulation/report.ts';
-import { wholeNumber } from './simulation/wholeNumber.ts';
+import { FEWEST_PEOPLE, wholeNumber, wholeNumberFrom } from './simulation/wholeNumber.ts';
 
 interface TrainBaseOptions {
   images: string;
@@ -46,7 +46,7 @@ export function trainBaseCommand(): Command {
     .option('--seed <n>', 'splits, people and starting weights are drawn by it', wholeNumber, 1)
     .option('--network-steps <n>', 'steps of phase 1, the network', wholeNumber, 1_200)
     .option('--token-steps <n>', 'steps of phase 2, network and tokens', wholeNumber, 2_000)
-    .option('--people <n>', 'people of each kind in the report', wholeNumber, 3_000)
+    .option('--people <n>', 'people of each kind in the report', wholeNumberFrom(FEWEST_PEOPLE), REPORT_SIZE.people)
     .option('--threads <n>', 'threads; more than 1 is faster, and not the same to the last bit', wholeNumber, 1)
     .option('--about <text>', 'what the pictures are and their licence, for the manifest', '')
     .action(trainBase)

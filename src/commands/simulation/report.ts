@@ -2,12 +2,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelArtifact } from '../../model/artifact.ts';
-import { type BaseReport, type BaseReportInput, reportBaseModel } from '../../training/evaluation/baseReport.ts';
+import {
+  type BaseReport,
+  type BaseReportInput,
+  REPORT_SIZE,
+  reportBaseModel,
+} from '../../training/evaluation/baseReport.ts';
 import { reportFiles } from '../../training/evaluation/reportFiles.ts';
 import { type Progress, showProgress } from '../progress.ts';
-
-/** People of planted groups whose profiles the report compares. */
-const GROUP_PEOPLE = 480;
 
 /** @param people of each kind */
 export async function measureModel(
@@ -16,7 +18,7 @@ export async function measureModel(
   people: number,
 ): Promise<BaseReport> {
   let progress: Progress | null = null;
-  const report = await reportBaseModel(input, artifact, { people, groupPeople: GROUP_PEOPLE }, (_, total, what) => {
+  const report = await reportBaseModel(input, artifact, { ...REPORT_SIZE, people }, (_, total, what) => {
     progress ??= showProgress('Measuring', total);
     progress.advance(1, what);
   });

@@ -13,3 +13,6 @@ export function wholeNumberFrom(least: number): (text: string) => number {
 }
 
 export const wholeNumber = wholeNumberFrom(0);
+
+/** People of each kind in a report, at least: fewer have no interval worth the name. */
+export const FEWEST_PEOPLE = 30;

@@ -58,17 +58,28 @@ export interface BaseReportInput {
   readonly seed: number;
 }
 
-/** What an evaluation draws: 3,000 people of each kind give a standard error below half a point. */
+/** How many people an evaluation draws. */
 export interface ReportSize {
+  /** Of each kind: 3,000 give a standard error over people below half a point. */
   readonly people: number;
+  /** Of the planted groups together. */
   readonly groupPeople: number;
+  /** Of validation, of each kind that simple scorers are chosen on. */
+  readonly tuningPeople: number;
+  /** Six judgements each, for calibration. */
+  readonly calibrationPeople: number;
 }
+
+export const REPORT_SIZE: ReportSize = {
+  people: 3_000,
+  groupPeople: 480,
+  tuningPeople: 600,
+  calibrationPeople: 3_500,
+};
 
 /** How far the measuring has come. */
 export type OnMeasured = (done: number, total: number, what: string) => void;
 
-/** Six judgements each: 21,000. */
-const CALIBRATION_PEOPLE = 3_500;
 const GROUPS = 6;
 
 export async function reportBaseModel(
@@ -95,8 +106,8 @@ export async function reportBaseModel(
     };
     const models = [modelScorer(MODEL, model, vectors), modelScorer(WITHOUT_TOKENS, silent, vectors)];
     const parts = [
-      tasteEvaluation(people, over, size.people, random),
-      qualityEvaluation(over, size.people, random.split('quality')),
+      tasteEvaluation(people, over, size, random),
+      qualityEvaluation(over, size, random.split('quality')),
     ].map(({ set, scorers }) => ({ set, scorers: [...models, ...scorers] }));
     const { train, validation, test } = split.artists;
     return {
@@ -136,7 +147,7 @@ async function measureModel(
   random: Random,
 ): Promise<Pick<BaseReport, 'calibration' | 'tokens' | 'times'>> {
   const groupTasks = tasksOfGroups(people, size.groupPeople, random.split('group people'));
-  const rated = ratedTasks(people, 'test', CALIBRATION_PEOPLE, random.split('rated'));
+  const rated = ratedTasks(people, 'test', size.calibrationPeople, random.split('rated'));
   return {
     calibration: await measureCalibration(model, vectors, rated, random.split('calibration')),
     tokens: tokenReport(await readTokens(model, vectors, groupTasks), random.split('tokens')),

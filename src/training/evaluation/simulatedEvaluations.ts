@@ -17,6 +17,12 @@ import { contentScorer, fitContentModel, fitPrior, meanRating, popularityScorer 
 import { buildQualityEvaluation } from './qualitySet.ts';
 import { buildEvaluationSet } from './simulatedSet.ts';
 
+/** People of each kind that are measured, and of each kind that scorers are chosen on. */
+export interface EvaluationSize {
+  readonly people: number;
+  readonly tuningPeople: number;
+}
+
 export interface MeasuredPeople {
   readonly set: EvaluationSet;
   readonly scorers: readonly Scorer[];
@@ -38,7 +44,6 @@ export interface MeasuredOver {
 
 const KINDS: readonly Kind[] = ['tags', 'artists', 'mixture', 'direction'];
 const TUNING_KINDS: readonly Kind[] = ['tags', 'artists'];
-const TUNING_PEOPLE = 600;
 const STANDARDISED = 'plain: standardised';
 
 /** What simple scorers read: the encoder's features, the model's input, and a discriminant of artists on it. */
@@ -59,22 +64,22 @@ export function featureSpaces(
 export function tasteEvaluation(
   people: SimulatedPeople,
   over: MeasuredOver,
-  count: number,
+  size: EvaluationSize,
   random: Random,
 ): MeasuredPeople {
-  const options = { part: 'validation', kinds: TUNING_KINDS, count: TUNING_PEOPLE, lengths: [8] } as const;
+  const options = { part: 'validation', kinds: TUNING_KINDS, count: size.tuningPeople, lengths: [8] } as const;
   const tuning = [...buildEvaluationSet(people, random.split('tuning'), options).people.values()].flat();
   const personal = over.spaces.flatMap((space) => scorersOn(space, over, tuning));
   return {
-    set: buildEvaluationSet(people, random.split('people'), { part: 'test', kinds: KINDS, count }),
+    set: buildEvaluationSet(people, random.split('people'), { part: 'test', kinds: KINDS, count: size.people }),
     scorers: [chanceScorer, ...personal.map(({ name, score }) => named(name, score))],
   };
 }
 
 /** People who share a sense of quality. The weakest features are left out, since every scorer comes twice here. */
-export function qualityEvaluation(over: MeasuredOver, count: number, random: Random): MeasuredPeople {
+export function qualityEvaluation(over: MeasuredOver, size: EvaluationSize, random: Random): MeasuredPeople {
   const { pictures, split, z } = over;
-  const options = { pictures, split, z, count, tuningCount: TUNING_PEOPLE };
+  const options = { pictures, split, z, count: size.people, tuningCount: size.tuningPeople };
   const { set, tuning, rated } = buildQualityEvaluation(random, options);
   const content = fitContentModel(z, rated);
   const prior = fitPrior(content, tuning);
