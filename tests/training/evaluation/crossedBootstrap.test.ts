@@ -112,6 +112,21 @@ describe('crossed draws', () => {
   });
 });
 
+it('clusters that one person alone meets add no error to that over people', () => {
+  const person = Int32Array.of(0, 0, 1, 1, 2, 2);
+  const values = [1, 0, 1, 1, 0, 0.5];
+  const alone = new CrossedGroups({ person, clusters: [] }).standardError(values);
+  const clusters = [Int32Array.of(0, 0, 2, 3, 4, 4), Int32Array.of(1, 0, 2, 2, 5, 5)];
+  expect(new CrossedGroups({ person, clusters }).standardError(values)).toBeCloseTo(alone, 12);
+});
+
+it('a cluster that all meet makes them one', () => {
+  // Means 1, 1, −2 around 0; the cluster holds the first two: (1 + 1)² / 9 + 4 / 9.
+  const clusters = [Int32Array.of(0, 0, 1)];
+  const groups = new CrossedGroups({ person: Int32Array.of(0, 1, 2), clusters });
+  expect(groups.standardError([1, 1, -2])).toBeCloseTo(Math.sqrt(8) / 3, 12);
+});
+
 it('without clusters the error is that over people', () => {
   const person = Int32Array.of(0, 0, 1, 1, 2, 2);
   const values = [1, 0, 1, 1, 0, 0];
