@@ -48,10 +48,10 @@ describe('a model as a scorer of tasks', () => {
     }));
     const open = await PreferenceModel.open(smallArtifact({ set: { 'prior.gain': 5 } }));
     const margins = async (of: readonly Task[]) =>
-      (await modelScorer('small', open, vectors).score(of)).map(Array.from);
+      (await modelScorer('small', open, vectors).score(of)).map((scores) => Array.from(scores));
     const [without, informed] = [await margins(tasks), await margins(known)];
-    for (const [i, own] of (informed as number[][]).entries()) {
-      const gained = own.map((margin, t) => margin - (without as number[][])[i]![t]!);
+    for (const [i, own] of informed!.entries()) {
+      const gained = own.map((margin, t) => margin - without![i]![t]!);
       expect(gained[0]).toBeGreaterThan(gained[1]! + 1);
     }
     await open.close();
