@@ -11,8 +11,8 @@ export interface ReportFile {
 /**
  * report.json is `{format: 'palate-evaluation-1', …BaseReport}`: the fields of `BaseReport` and of what it is made of are
  * the schema. Shares and accuracies are fractions of 1, times microseconds, an interval {mean, standardError (over
- * people), low, high (95 %, over people × clusters)}; what cannot be computed is null. Numbers have six significant
- * digits. Rows stand one a line.
+ * people), low, high (95 %, over people × clusters)}; what cannot be computed is null. Fractions have four
+ * significant digits. Rows stand one a line.
  */
 export const REPORT_FORMAT = 'palate-evaluation-1';
 
@@ -35,12 +35,12 @@ export function reportFiles(report: BaseReport): ReportFile[] {
   ];
 }
 
-/** Six significant digits are more than any interval here can tell apart. */
-const DIGITS = 6;
+/** A hundredth of a point: more than any interval here can tell apart. */
+const DIGITS = 4;
 
 function reportJson({ rows, ...rest }: BaseReport): string {
   const rounded = (_: string, value: unknown) =>
-    typeof value === 'number' ? Number(value.toPrecision(DIGITS)) : value;
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
   const head = JSON.stringify({ format: REPORT_FORMAT, ...rest }, rounded, 1).slice(0, -2);
   const lines = rows.map((row) => `  ${JSON.stringify(row, rounded)}`);
   return `${head},\n "rows": [\n${lines.join(',\n')}\n ]\n}\n`;
