@@ -1,8 +1,9 @@
 /** The base model's report as a page to read: what was measured, on whom, and how it compares. */
-import { type BaseReport, MODEL } from './baseReport.ts';
+import { type BaseReport, MODEL, WITHOUT_TOKENS } from './baseReport.ts';
 import type { CalibrationReport } from './calibrationReport.ts';
 import type { CalibrationBeforeAndAfter, ScoreTimes } from './modelMeasures.ts';
 import type { ClusterQuality, GroupRecovery, HalvesAgreement } from './profileClusters.ts';
+import type { ReportRow } from './report.ts';
 import { markdownReport, markdownTable, percent } from './reportTables.ts';
 import type { TokenReport } from './tokenReport.ts';
 
@@ -23,6 +24,7 @@ ${calibrationSection(measured.calibration)}
 ## Tokens
 
 ${tokenSection(measured.tokens)}
+${tokenWorth(rows)}
 ## Time
 
 ${timeSection(measured.times)}`;
@@ -99,8 +101,23 @@ Tokens in use, by the entropy of the mean attention: ${fixed(use.effective, 1)} 
 Silhouette (−1 to 1, higher is better) / Davies–Bouldin (lower is better) of k-means clusters:
 
 ${qualityTable(clusters)}
-What the tokens are worth to the ranking: the row \`preference model, tokens off\` above.
 `;
+}
+
+/** What ranking loses with the tokens off, by kind of people. */
+function tokenWorth(rows: readonly ReportRow[]): string {
+  const off = rows.filter(({ scorer, subset }) => scorer === WITHOUT_TOKENS && subset === 'all');
+  if (off.every(({ difference: d }) => d !== null && d.low === 0 && d.high === 0)) {
+    return 'To the ranking the tokens of this model are worth nothing: with them off, all accuracies are the same.\n';
+  }
+  const at8 = off.flatMap(({ kind, length, difference: d }) =>
+    d && length === '8+8'
+      ? [[kind, percent(d.mean), percent(d.crossedError), `[${percent(d.low)}, ${percent(d.high)}]`]]
+      : [],
+  );
+  return `What the tokens are worth to the ranking, at 8 likes and 8 dislikes: accuracy with them less without, points.
+
+${markdownTable(['people of', 'difference', 'standard error over people × artists', '95 % interval'], at8)}`;
 }
 
 function qualityTable(clusters: TokenReport['clusters']): string {
