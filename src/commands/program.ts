@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { PalateError } from '../errors.ts';
+import { evaluateCommand } from './evaluate.ts';
 import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
 import { keysCommand } from './keys.ts';
 import { rankCommand } from './rank.ts';
@@ -26,6 +27,7 @@ export function palateProgram(): Command {
     .addCommand(keysCommand())
     .addCommand(tracesCommand())
     .addCommand(trainBaseCommand())
+    .addCommand(evaluateCommand())
     .showHelpAfterError('Run palate --help for the commands, palate COMMAND --help for one of them.')
     .addHelpText(
       'after',

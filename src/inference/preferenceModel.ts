@@ -46,6 +46,17 @@ export interface TargetScore {
   historyAttention: Float32Array;
 }
 
+/** Reads a model's folder. Throws BAD_USER_INPUT, naming the folder and what is wrong in it. */
+export async function loadArtifact(directory: string): Promise<ModelArtifact> {
+  try {
+    const manifest = parseManifest(await readFile(join(directory, 'manifest.json'), 'utf8'));
+    return decodeModel(manifest, await readFile(join(directory, manifest.weights.file)));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new PalateError('BAD_USER_INPUT', `The model in ${directory} cannot be read: ${why}`, { cause });
+  }
+}
+
 /** Rows (users × targets) of one run at most: 8 MB of item vectors. */
 const MAX_ROWS = 16_384;
 /** Histories of one run of the state graph at most. */
@@ -71,14 +82,7 @@ export class PreferenceModel {
 
   /** Reads manifest.json and the weights beside it. Throws BAD_USER_INPUT, naming the file, where they do not fit. */
   static async load(directory: string): Promise<PreferenceModel> {
-    try {
-      const manifest = parseManifest(await readFile(join(directory, 'manifest.json'), 'utf8'));
-      const weights = await readFile(join(directory, manifest.weights.file));
-      return await PreferenceModel.open(decodeModel(manifest, weights));
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new PalateError('BAD_USER_INPUT', `The model in ${directory} cannot be read: ${why}`, { cause });
-    }
+    return PreferenceModel.open(await loadArtifact(directory));
   }
 
   /** A model that is in memory already. */
@@ -171,6 +175,7 @@ export class PreferenceModel {
     const keysValues = results['keysValues']!.data as Float32Array;
     const profiles = results['profile']!.data as Float32Array;
     const directions = results['direction']!.data as Float32Array;
+    const probes = results['probe']!.data as Float32Array;
     const stateSize = layers * 2 * heads * history * (width / heads);
     const profileSize = layers * heads * tokens;
     return inputs.map((input, i) =>
@@ -178,6 +183,7 @@ export class PreferenceModel {
         keysValues: keysValues.slice(i * stateSize, (i + 1) * stateSize),
         direction: directions.slice(i * imageMetric, (i + 1) * imageMetric),
         profile: profiles.slice(i * profileSize, (i + 1) * profileSize),
+        probe: probes.slice(i * width, (i + 1) * width),
       }),
     );
   }

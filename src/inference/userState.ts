@@ -25,6 +25,8 @@ export interface UserState extends JudgementCounts {
   readonly blockJudgements: readonly number[];
   /** How the person's probe attends to the preference tokens: layers × heads × tokens; null without a judgement. */
   readonly profile: Float32Array | null;
+  /** The probe after the last block: width numbers. */
+  readonly probe: Float32Array;
   /** t = Σ w e of likes / (1 + Σ w) less the same of dislikes: where in the image metric the taste points. */
   readonly taste: Float32Array;
   readonly keysValues: Float32Array;
@@ -46,6 +48,7 @@ export interface StateOutputs {
   readonly keysValues: Float32Array;
   readonly direction: Float32Array;
   readonly profile: Float32Array;
+  readonly probe: Float32Array;
 }
 
 /** One history, laid out for the state graph: sums over all judgements, rows for those that are read. */
@@ -100,13 +103,14 @@ export class StateInputs {
     this.#counts = { likes: this.imageTotals[0]!, dislikes: this.imageTotals[1]! };
   }
 
-  finish({ keysValues, direction, profile }: StateOutputs): UserState {
+  finish({ keysValues, direction, profile, probe }: StateOutputs): UserState {
     const { judged, imageSums, imageTotals, textSums, textTotals, recent, recentJudged } = this;
     const taste = tasteOf(imageSums, imageTotals);
     const arrays = [
       keysValues,
       direction,
       profile,
+      probe,
       taste,
       judged,
       imageSums,
@@ -120,6 +124,7 @@ export class StateInputs {
       ...this.#counts,
       blockJudgements: this.#blockJudgements,
       profile: this.#blockJudgements.length > 0 ? profile : null,
+      probe,
       taste,
       keysValues,
       direction,

@@ -79,7 +79,8 @@ function transformInput(graph: Graph, name: string, transform: InputTransformWei
 /**
  * Histories → user states.
  * items (users, N, 256), judged (users, N, 2), imageSums (users, 2, 96), imageTotals (users, 2, 1) →
- * keysValues (users, layers, 2, heads, N, h), profile (users, layers, heads, tokens), direction (users, 1, 96).
+ * keysValues (users, layers, 2, heads, N, h), profile (users, layers, heads, tokens), direction (users, 1, 96),
+ * probe (users, 128): the probe after the last block.
  */
 export function stateGraph(
   architecture: Architecture,
@@ -95,10 +96,11 @@ export function stateGraph(
   const totals = graph.input('imageTotals', ['users', 2, 1]);
   const { embedding, imageMetric: recent } = itemsOf(a, items);
   const history = historyState(net, embedding, judged);
-  const { attention, direction } = profile(net, history, { sums, totals, recent, judged });
+  const { attention, direction, state } = profile(net, history, { sums, totals, recent, judged });
   graph.output('keysValues', packHistory(a, history));
   graph.output('profile', byLayer(attention.map((layer) => transpose(layer, [1, 2, 0, 3]))));
   graph.output('direction', direction);
+  graph.output('probe', mergeAxes(state, 0, 1));
   return graph.toBytes();
 }
 

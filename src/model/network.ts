@@ -244,6 +244,8 @@ export interface Profile {
   readonly attention: readonly Value[];
   /** unit(Σ_h Σ_k π_hk C_h tok_k), π the last layer's attention: where the person's tokens point. (U, 1, m) */
   readonly direction: Value;
+  /** The probe after the last block: (U, 1, d) */
+  readonly state: Value;
 }
 
 /**
@@ -253,7 +255,7 @@ export interface Profile {
 export function profile(network: Network, history: HistoryState, evidence: MetricEvidence): Profile {
   const { architecture: a, parameters: p } = network;
   const taste = onnx.stopGradient(onnx.unitLength(tasteDirection(network, 'image', evidence)));
-  const { tokenAttention } = targetRows(network, history, linear(taste, p('probe')));
+  const { x, tokenAttention } = targetRows(network, history, linear(taste, p('probe')));
   const users = taste.shape[0]!;
   const last = onnx.transpose(tokenAttention.at(-1)!, [1, 2, 0, 3]); // (U, 1, H, P)
   const pointers = reshape(linear(p('tokens'), p('tokenPath.directions')), [a.tokens, a.heads, a.imageMetric]);
@@ -261,6 +263,7 @@ export function profile(network: Network, history: HistoryState, evidence: Metri
   return {
     attention: tokenAttention,
     direction: onnx.unitLength(linear(reshape(last, [users, 1, a.heads * a.tokens]), byHead)),
+    state: x,
   };
 }
 

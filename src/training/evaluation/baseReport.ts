@@ -1,172 +1,172 @@
 /**
- * How a base model does on artists and tags that it never met, beside simple scorers on the same pairs, and whether
- * its profiles tell people apart. The report is data; report.ts writes the tables.
+ * How a base model does on simulated people over artists and tags that it never met, beside simple scorers on the same
+ * pairs, and whether its profiles tell people apart. The report is data; reportFiles.ts writes it.
  */
-import { calibrated } from '../../inference/calibration.ts';
 import { type ItemVector, PreferenceModel } from '../../inference/preferenceModel.ts';
+import type { ModelArtifact } from '../../model/artifact.ts';
 import { Random } from '../../random.ts';
-import { type BaseModel, type BaseModelInput, itemVectorsOf, ratedTasks } from '../baseModel.ts';
-import { momentsOf, standardise } from '../fitting/inputTransform.ts';
-import { type Matrix, takeRows } from '../fitting/linearAlgebra.ts';
-import { type Kind, plantGroups, SimulatedPeople } from '../simulation/people.ts';
-import { imagesOfPart, type Part } from '../simulation/pictures.ts';
+import { itemVectorsOf, ratedTasks } from '../baseModel.ts';
+import { InputTransform } from '../fitting/inputTransform.ts';
+import { type Matrix, matrix } from '../fitting/linearAlgebra.ts';
+import { plantGroups, SimulatedPeople } from '../simulation/people.ts';
+import { type Part, type Pictures, splitPictures } from '../simulation/pictures.ts';
 import type { Task } from '../tasks.ts';
-import { InnerProducts } from './baselines.ts';
-import { type CalibrationReport, reportCalibration } from './calibrationReport.ts';
-import { baselineScorers, buildEvaluationSet, chanceScorer, evaluate, type Scorer } from './evaluation.ts';
-import { type Interval, meanInterval } from './metrics.ts';
-import { modelScorer, scoreTasks } from './modelScorer.ts';
+import { DRAWS } from './crossedBootstrap.ts';
+import { evaluate, measurements } from './evaluation.ts';
+import {
+  type CalibrationBeforeAndAfter,
+  measureCalibration,
+  measureTimes,
+  readTokens,
+  type ScoreTimes,
+  withoutTokens,
+} from './modelMeasures.ts';
+import { modelScorer } from './modelScorer.ts';
 import { type ReportRow, summarise } from './report.ts';
+import { featureSpaces, type MeasuredPeople, qualityEvaluation, tasteEvaluation } from './simulatedEvaluations.ts';
+import { type TokenReport, tokenReport } from './tokenReport.ts';
 
-/** The name of the model in the report's tables. */
+/** The names of the model, and of itself with silent tokens, in the report's tables. */
 export const MODEL = 'preference model';
+export const WITHOUT_TOKENS = 'preference model, tokens off';
 
+/** Everything measured; the same input on the same machine gives the same numbers, times apart. */
 export interface BaseReport {
+  readonly model: {
+    readonly name: string;
+    readonly sha256: string;
+    readonly bytes: number;
+    readonly command: string | null;
+  };
+  readonly seed: number;
+  readonly pictures: number;
+  /** Of each part of the split. */
+  readonly artists: Readonly<Record<Part, number>>;
+  /** Of the bootstrap. */
+  readonly draws: number;
   readonly rows: readonly ReportRow[];
-  readonly calibration: CalibrationReport;
-  readonly profiles: ProfileReport;
+  readonly calibration: CalibrationBeforeAndAfter;
+  readonly tokens: TokenReport;
+  readonly times: ScoreTimes;
 }
 
-/** Of people in planted groups of taste that training never saw: how alike their profiles are. */
-export interface ProfileReport {
-  readonly people: number;
-  readonly groups: number;
-  /** Mean similarity (1 − Hellinger distance) to the own group. */
-  readonly within: number;
-  /** Mean similarity to the other groups. */
-  readonly across: number;
-  /** Within less across, by person. */
-  readonly difference: Interval;
-  /** For each layer, the mean Hellinger distance between two people's attention: 0 would be the same for all. */
-  readonly layerDistances: readonly number[];
-  /** Of each person's three nearest, how many are of the own group; by chance a third of the groups' share. */
-  readonly nearestOfGroup: Interval;
+export interface BaseReportInput {
+  readonly pictures: Pictures;
+  /** (pictures, image encoder's numbers) */
+  readonly features: Matrix;
+  /** Of the split: that which the model was trained with, or its training artists are in the test. */
+  readonly seed: number;
 }
 
-/** What an evaluation draws: 3,000 people of each kind give a standard error below half a point. */
+/** How many people an evaluation draws. */
 export interface ReportSize {
+  /** Of each kind: 3,000 give a standard error over people below half a point. */
   readonly people: number;
+  /** Of the planted groups together. */
   readonly groupPeople: number;
+  /** Of validation, of each kind that simple scorers are chosen on. */
+  readonly tuningPeople: number;
+  /** Six judgements each, for calibration. */
+  readonly calibrationPeople: number;
 }
 
-const KINDS: readonly Kind[] = ['tags', 'artists', 'mixture', 'direction'];
-const TUNING_KINDS: readonly Kind[] = ['tags', 'artists'];
-const TUNING_PEOPLE = 600;
-/** Six judgements each: 21,000. */
-const CALIBRATION_PEOPLE = 3_500;
+export const REPORT_SIZE: ReportSize = {
+  people: 3_000,
+  groupPeople: 480,
+  tuningPeople: 600,
+  calibrationPeople: 3_500,
+};
+
+/** How far the measuring has come. */
+export type OnMeasured = (done: number, total: number, what: string) => void;
+
 const GROUPS = 6;
 
 export async function reportBaseModel(
-  { pictures, features, seed }: Pick<BaseModelInput, 'pictures' | 'features' | 'seed'>,
-  { artifact, split, transform, artists }: BaseModel,
+  { pictures, features, seed }: BaseReportInput,
+  artifact: ModelArtifact,
   size: ReportSize,
+  onMeasured: OnMeasured = () => {},
 ): Promise<BaseReport> {
+  const { name, weights, training, architecture } = artifact.manifest;
+  const split = splitPictures(pictures, seed);
   const random = new Random(seed).split('report');
-  const z = transform.apply(features);
+  const z = imageTransform(artifact).apply(features);
   const groups = plantGroups(random.split('groups'), GROUPS, z.columns);
   const people = new SimulatedPeople({ pictures, split, z, groups });
-  const model = await PreferenceModel.open(artifact);
-  const vectors = await itemVectorsOf(model, features);
-
-  const tuning = [...tuningTasks(people, random)];
-  const trainFeatures = takeRows(features, imagesOfPart(pictures, split, 'train'));
-  const spaces: [string, Matrix][] = [
-    ['plain: standardised', standardise(features, momentsOf(trainFeatures))],
-    ['plain: input transform', z],
-    ['LDA', artists.apply(z)],
-  ];
-  const scorers: Scorer[] = [modelScorer(MODEL, model, vectors), chanceScorer];
-  for (const [name, space] of spaces) {
-    const products = (part: Part) => new InnerProducts(space, imagesOfPart(pictures, split, part));
-    scorers.push(...baselineScorers(name, products('test'), products('validation'), tuning));
+  const open = [PreferenceModel.open(artifact), PreferenceModel.open(withoutTokens(artifact))] as const;
+  const [model, silent] = await Promise.all(open);
+  try {
+    const vectors = await itemVectorsOf(model, features);
+    const over = {
+      pictures,
+      split,
+      z,
+      spaces: featureSpaces({ pictures, split, features, z }, architecture.imageMetric),
+    };
+    const models = [modelScorer(MODEL, model, vectors), modelScorer(WITHOUT_TOKENS, silent, vectors)];
+    const parts = [
+      tasteEvaluation(people, over, size, random),
+      qualityEvaluation(over, size, random.split('quality')),
+    ].map(({ set, scorers }) => ({ set, scorers: [...models, ...scorers] }));
+    const { train, validation, test } = split.artists;
+    return {
+      model: { name, sha256: weights.sha256, bytes: weights.bytes, command: commandOf(training) },
+      seed,
+      pictures: pictures.files.length,
+      artists: { train: train.length, validation: validation.length, test: test.length },
+      draws: DRAWS,
+      rows: await measureRows(parts, random.split('bootstrap'), onMeasured),
+      ...(await measureModel(model, vectors, people, size, random)),
+    };
+  } finally {
+    await Promise.all([model.close(), silent.close()]);
   }
-  const set = buildEvaluationSet(people, random.split('people'), { part: 'test', kinds: KINDS, count: size.people });
-  const rows = summarise(await evaluate(set, scorers), MODEL);
-
-  const rated = ratedTasks(people, 'test', CALIBRATION_PEOPLE, random.split('rated'));
-  const report = {
-    rows,
-    calibration: await calibrationOf(model, vectors, rated, random.split('calibration')),
-    profiles: await profileReport(model, vectors, groupTasks(people, size.groupPeople, random.split('group people'))),
-  };
-  await model.close();
-  return report;
 }
 
-/** People of validation artists, 8+8, for the strengths of the baselines. */
-function tuningTasks(people: SimulatedPeople, random: Random): Task[] {
-  const options = { part: 'validation', kinds: TUNING_KINDS, count: TUNING_PEOPLE, lengths: [8] } as const;
-  return [...buildEvaluationSet(people, random.split('tuning'), options).people.values()].flat();
+async function measureRows(
+  parts: readonly MeasuredPeople[],
+  random: Random,
+  onMeasured: OnMeasured,
+): Promise<ReportRow[]> {
+  const total = parts.reduce((sum, { set, scorers }) => sum + measurements(set, scorers), 0);
+  const rows: ReportRow[] = [];
+  let done = 0;
+  for (const { set, scorers } of parts) {
+    const outcomes = await evaluate(set, scorers, (what) => onMeasured(++done, total, what));
+    rows.push(...summarise(outcomes, { reference: MODEL, random }));
+  }
+  return rows;
 }
 
-async function calibrationOf(
+async function measureModel(
   model: PreferenceModel,
   vectors: readonly ItemVector[],
-  tasks: readonly Task[],
+  people: SimulatedPeople,
+  size: ReportSize,
   random: Random,
-): Promise<CalibrationReport> {
-  const scored = await scoreTasks(model, vectors, tasks);
-  const { calibration } = model.manifest;
-  const pairs = scored.flatMap(({ state, scores }, i) =>
-    scores.map(({ like, dislike }, t) => ({
-      probability: calibrated(calibration, like - dislike, state).value,
-      liked: t < tasks[i]!.liked.length,
-    })),
-  );
-  return reportCalibration(
-    pairs.map(({ probability }) => probability),
-    pairs.map(({ liked }) => liked),
-    random,
-  );
+): Promise<Pick<BaseReport, 'calibration' | 'tokens' | 'times'>> {
+  const groupTasks = tasksOfGroups(people, size.groupPeople, random.split('group people'));
+  const rated = ratedTasks(people, 'test', size.calibrationPeople, random.split('rated'));
+  return {
+    calibration: await measureCalibration(model, vectors, rated, random.split('calibration')),
+    tokens: tokenReport(await readTokens(model, vectors, groupTasks), random.split('tokens')),
+    times: await measureTimes(model, vectors, groupTasks[0]!),
+  };
+}
+
+const commandOf = ({ command }: ModelArtifact['manifest']['training']): string | null =>
+  typeof command === 'string' ? command : null;
+
+/** The model's own step from an embedding to its input. */
+function imageTransform({ transforms, manifest }: ModelArtifact): InputTransform {
+  const { mean, projection, scale } = transforms.image;
+  const weights = matrix(manifest.architecture.imageInputs, mean.length, projection);
+  return new InputTransform(Float64Array.from(mean), weights, scale);
 }
 
 /** People of planted groups over test artists, 8+8. */
-function groupTasks(people: SimulatedPeople, count: number, random: Random): Task[] {
+function tasksOfGroups(people: SimulatedPeople, count: number, random: Random): Task[] {
   const shape = { likes: 8, dislikes: 8, likedTargets: 1, dislikedTargets: 1 };
   return Array.from({ length: count }, (_, i) => people.sampleTask(random.split(i), 'group', 'test', shape));
-}
-
-async function profileReport(
-  model: PreferenceModel,
-  vectors: readonly ItemVector[],
-  tasks: readonly Task[],
-): Promise<ProfileReport> {
-  const profiles = (await scoreTasks(model, vectors, tasks)).map(({ state }) =>
-    state.profile!.map((weight) => Math.sqrt(weight)),
-  );
-  const perLayer = model.heads * model.tokens;
-  const distance = (a: Float32Array, b: Float32Array, heads: number) =>
-    Math.sqrt(Math.max(0, 1 - a.reduce((sum, value, i) => sum + value * b[i]!, 0) / heads));
-  const similarity = (i: number, j: number) => 1 - distance(profiles[i]!, profiles[j]!, model.layers * model.heads);
-
-  const own: number[] = [];
-  const other: number[] = [];
-  const nearest: number[] = [];
-  for (const i of tasks.keys()) {
-    const others = [...tasks.keys()].filter((j) => j !== i).map((j) => ({ j, similarity: similarity(i, j) }));
-    const sameGroup = ({ j }: { j: number }) => tasks[j]!.group === tasks[i]!.group;
-    const meanOf = (list: typeof others) => list.reduce((sum, o) => sum + o.similarity, 0) / list.length;
-    own.push(meanOf(others.filter(sameGroup)));
-    other.push(meanOf(others.filter((o) => !sameGroup(o))));
-    nearest.push(
-      others
-        .toSorted((a, b) => b.similarity - a.similarity)
-        .slice(0, 3)
-        .filter(sameGroup).length,
-    );
-  }
-  const layerDistances = Array.from({ length: model.layers }, (_, layer) => {
-    const part = profiles.map((profile) => profile.subarray(layer * perLayer, (layer + 1) * perLayer));
-    const distances = part.slice(1).map((profile, i) => distance(profile, part[i]!, model.heads));
-    return distances.reduce((sum, d) => sum + d, 0) / distances.length;
-  });
-  return {
-    people: tasks.length,
-    groups: GROUPS,
-    within: meanInterval(own).mean,
-    across: meanInterval(other).mean,
-    difference: meanInterval(own.map((value, i) => value - other[i]!)),
-    layerDistances,
-    nearestOfGroup: meanInterval(nearest),
-  };
 }

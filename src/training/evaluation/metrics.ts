@@ -19,22 +19,36 @@ export function pairwiseAccuracy(liked: ArrayLike<number>, disliked: ArrayLike<n
   return won / (liked.length * disliked.length);
 }
 
+/** Top-k is of one liked and this many disliked ones. */
+export const OTHERS_OF_TOP = 3;
+
 /**
- * How often the liked one is among the best `k` of itself and all disliked ones, each liked one taken alone; ties are
- * broken by lot, in expectation. With three disliked ones: top-k of four.
+ * How often a liked one of this score is among the best `k` of itself and three disliked ones, in the mean over all
+ * threes of those given and with ties broken by lot. Needs three disliked ones at least.
  */
-export function topAccuracy(liked: ArrayLike<number>, disliked: ArrayLike<number>, k: number): number {
-  let sum = 0;
-  for (let i = 0; i < liked.length; i++) {
-    let above = 0;
-    let tied = 0;
-    for (let j = 0; j < disliked.length; j++) {
-      if (disliked[j]! > liked[i]!) above += 1;
-      else if (disliked[j] === liked[i]) tied += 1;
-    }
-    sum += Math.min(1, Math.max(0, (k - above) / (tied + 1)));
+export function topAccuracy(liked: number, disliked: ArrayLike<number>, k: number): number {
+  let above = 0;
+  let tied = 0;
+  for (let j = 0; j < disliked.length; j++) {
+    if (disliked[j]! > liked) above += 1;
+    else if (disliked[j] === liked) tied += 1;
   }
-  return sum / liked.length;
+  const below = disliked.length - above - tied;
+  let sum = 0;
+  for (let a = 0; a <= Math.min(above, OTHERS_OF_TOP); a++) {
+    for (let t = 0; t <= Math.min(tied, OTHERS_OF_TOP - a); t++) {
+      const ways = choose(above, a) * choose(tied, t) * choose(below, OTHERS_OF_TOP - a - t);
+      sum += ways * Math.min(1, Math.max(0, (k - a) / (t + 1)));
+    }
+  }
+  return sum / choose(disliked.length, OTHERS_OF_TOP);
+}
+
+/** The number of ways to take k of n. */
+function choose(n: number, k: number): number {
+  let ways = 1;
+  for (let i = 0; i < k; i++) ways *= (n - i) / (i + 1);
+  return ways;
 }
 
 export interface Interval {

@@ -1,91 +1,135 @@
 /**
- * An evaluation as a page to read (Markdown) and as data (JSON): accuracies with standard errors, and one scorer's
- * paired differences to each other one with 95 % intervals. Knows outcomes only.
+ * An evaluation as rows: of each scorer on the people of one kind at one history length, accuracy with its interval over
+ * people × clusters, and one scorer's paired difference to each other one. Knows outcomes only.
  */
+import type { Random } from '../../random.ts';
+import { type CrossedItems, crossedDraws, DRAWS, percentileInterval } from './crossedBootstrap.ts';
+import { CrossedGroups } from './crossedError.ts';
 import type { Outcome } from './evaluation.ts';
-import { type Interval, meanInterval, pairedDifference } from './metrics.ts';
+import { type Interval, meanInterval } from './metrics.ts';
+import type { PairLayout, Subset } from './pairs.ts';
+
+/** low and high: 95 %, by the bootstrap over people × clusters. */
+export interface CrossedInterval extends Interval {
+  /** Standard error over people × clusters; `standardError` is over people alone. */
+  readonly crossedError: number;
+}
 
 export interface ReportRow {
   readonly kind: string;
-  /** Judgements on each side. */
-  readonly length: number;
+  /** Likes + dislikes that were read, such as `8+8`, or `all`. */
+  readonly length: string;
   readonly scorer: string;
+  /** Which pairs are counted. */
+  readonly subset: Subset;
+  /** People with such a pair, and the pairs. */
   readonly people: number;
-  readonly pairwise: Interval;
-  /** Top-1, top-2 and top-3 of four. */
-  readonly top: readonly [Interval, Interval, Interval];
-  /** Pairwise accuracy of the reference less this scorer's, on the same pairs; null for the reference itself. */
-  readonly difference: Interval | null;
+  readonly pairs: number;
+  /** People weigh alike; a tie counts a half. */
+  readonly pairwise: CrossedInterval;
+  /** Top-1, top-2 and top-3 of one liked and three disliked, of `all`; null where nobody has three disliked targets. */
+  readonly top: readonly [CrossedInterval, CrossedInterval, CrossedInterval] | null;
+  /** Pairwise accuracy of the reference less this scorer's, on the same pairs and draws; null for the reference itself. */
+  readonly difference: CrossedInterval | null;
 }
 
-/** One row an outcome, in their order. `reference` names the scorer that the others are held against. */
-export function summarise(outcomes: readonly Outcome[], reference?: string): ReportRow[] {
-  return outcomes.map((outcome) => {
-    const { kind, length, scorer, pairwise, top } = outcome;
-    const against = outcomes.find((o) => o.kind === kind && o.length === length && o.scorer === reference);
+export interface SummaryOptions {
+  /** The scorer that the others are held against. */
+  readonly reference?: string;
+  /** Of the bootstrap: the same generator gives the same intervals. */
+  readonly random: Random;
+  /** Of the bootstrap; 1,000 by default. */
+  readonly draws?: number;
+}
+
+const SUBSETS: readonly Subset[] = ['all', 'same cluster', 'against the mean'];
+
+/** One row for each outcome and each subset that has pairs: by people, then by subset, outcomes in their order. */
+export function summarise(outcomes: readonly Outcome[], options: SummaryOptions): ReportRow[] {
+  const layouts = [...new Set(outcomes.map(({ layout }) => layout))];
+  return layouts.flatMap((layout) => {
+    const ours = outcomes.filter((outcome) => outcome.layout === layout);
+    return SUBSETS.filter((subset) => layout.subsets[subset].length > 0).flatMap((subset) =>
+      subsetRows(ours, layout, subset, options),
+    );
+  });
+}
+
+function subsetRows(
+  outcomes: readonly Outcome[],
+  layout: PairLayout,
+  subset: Subset,
+  { reference, random, draws = DRAWS }: SummaryOptions,
+): ReportRow[] {
+  const places = layout.subsets[subset];
+  const at = (of: Int32Array) => Int32Array.from(places, (pair) => of[pair]!);
+  const items = { person: at(layout.person), clusters: [at(layout.liked), at(layout.disliked)] };
+  const won = outcomes.map((outcome) => Float32Array.from(places, (pair) => outcome.won[pair]!));
+  const measures = new Measures(items, won, random.split(subset), draws);
+  const tops = subset === 'all' ? topIntervals(outcomes, layout, random.split('top'), draws) : null;
+  return outcomes.map(({ kind, length, scorer }, i) => {
+    const against = outcomes.findIndex((other) => other.length === length && other.scorer === reference);
     return {
-      kind,
-      length,
-      scorer,
-      people: pairwise.length,
-      pairwise: meanInterval(pairwise),
-      top: [meanInterval(top[0]), meanInterval(top[1]), meanInterval(top[2])],
-      difference: against && against !== outcome ? pairedDifference(against.pairwise, pairwise) : null,
+      ...{ kind, length, scorer, subset, people: measures.people, pairs: places.length },
+      pairwise: measures.interval(i),
+      top: tops?.[i] ?? null,
+      difference: against < 0 || against === i ? null : measures.difference(against, i),
     };
   });
 }
 
-/** The rows as Markdown tables, in per cent, one set a kind of people. */
-export function markdownReport(rows: readonly ReportRow[], reference?: string): string {
-  const kinds = [...new Set(rows.map((row) => row.kind))];
-  return kinds.map((kind) => kindReport(kind, rows, reference)).join('\n');
+function topIntervals(outcomes: readonly Outcome[], { targets }: PairLayout, random: Random, draws: number) {
+  if (targets.person.length === 0) return null;
+  const tops = outcomes.flatMap(({ top }) => top);
+  const measures = new Measures(targets, tops, random, draws);
+  return outcomes.map((_, i) => {
+    const of = (k: number) => measures.interval(3 * i + k);
+    return [of(0), of(1), of(2)] as const;
+  });
 }
 
-function kindReport(kind: string, rows: readonly ReportRow[], reference: string | undefined): string {
-  const ours = rows.filter((row) => row.kind === kind);
-  const tables = [
-    `## People of ${kind}\n`,
-    `${ours[0]!.people} people. Pairwise accuracy, per cent ± standard error over people; a tie counts a half.\n`,
-    table(ours, (row) => `${percent(row.pairwise.mean)} ± ${percent(row.pairwise.standardError)}`),
-    'Top-1 / top-2 / top-3 of four, per cent ± standard error:\n',
-    table(ours, (row) =>
-      row.top.map((value) => `${percent(value.mean)} ± ${percent(value.standardError)}`).join(' / '),
-    ),
-  ];
-  if (reference !== undefined) {
-    const others = ours.filter((row) => row.difference !== null);
-    tables.push(
-      `Pairwise accuracy of ${reference} less that of each other scorer, same pairs, points [95 % interval]:\n`,
-      table(others, ({ difference }) =>
-        difference ? `${points(difference.mean)} [${points(difference.low)}, ${points(difference.high)}]` : '',
-      ),
-    );
+/** Columns of values of the same items, drawn together: what makes differences between them paired. */
+class Measures {
+  readonly people: number;
+  readonly #items: CrossedItems;
+  readonly #columns: readonly Float32Array[];
+  readonly #drawn: readonly Float64Array[];
+  readonly #groups: CrossedGroups;
+
+  constructor(items: CrossedItems, columns: readonly Float32Array[], random: Random, draws: number) {
+    this.people = new Set(items.person).size;
+    this.#items = items;
+    this.#columns = columns;
+    this.#drawn = crossedDraws(items, columns, random, draws);
+    this.#groups = new CrossedGroups(items);
   }
-  return tables.join('\n');
+
+  interval(column: number): CrossedInterval {
+    return this.#of(this.#columns[column]!, this.#drawn[column]!);
+  }
+
+  /** Of one column less another. */
+  difference(one: number, other: number): CrossedInterval {
+    const less = (a: ArrayLike<number>, b: ArrayLike<number>) => Float64Array.from(a, (value, i) => value - b[i]!);
+    return this.#of(less(this.#columns[one]!, this.#columns[other]!), less(this.#drawn[one]!, this.#drawn[other]!));
+  }
+
+  #of(values: ArrayLike<number>, draws: Float64Array): CrossedInterval {
+    const { mean, standardError } = meanInterval(meansOf(this.#items.person, values));
+    return { mean, standardError, crossedError: this.#groups.standardError(values), ...percentileInterval(draws) };
+  }
 }
 
-/** Scorers down, history lengths across. */
-function table(rows: readonly ReportRow[], cell: (row: ReportRow) => string): string {
-  const lengths = [...new Set(rows.map((row) => row.length))];
-  const scorers = [...new Set(rows.map((row) => row.scorer))];
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const body = scorers.map((scorer) =>
-    line([
-      scorer,
-      ...lengths.map((length) => {
-        const found = rows.find((row) => row.scorer === scorer && row.length === length);
-        return found ? cell(found) : '';
-      }),
-    ]),
-  );
-  const head = [line(['scorer', ...lengths.map((n) => `${n}+${n}`)]), line(['---', ...lengths.map(() => '---:')])];
-  return `${[...head, ...body].join('\n')}\n`;
-}
-
-function percent(share: number): string {
-  return (100 * share).toFixed(1);
-}
-
-function points(share: number): string {
-  return `${share >= 0 ? '+' : '−'}${percent(Math.abs(share))}`;
+/** Each person's mean, people without an item left out. */
+function meansOf(person: Int32Array, values: ArrayLike<number>): Float64Array {
+  const sums = new Map<number, { sum: number; count: number }>();
+  for (const [i, p] of person.entries()) {
+    const known = sums.get(p);
+    if (!known) sums.set(p, { sum: values[i]!, count: 1 });
+    else {
+      known.sum += values[i]!;
+      known.count += 1;
+    }
+  }
+  return Float64Array.from(sums.values(), ({ sum, count }) => sum / count);
 }

@@ -81,7 +81,9 @@ export class SimulatedPeople {
   sampleTask(random: Random, kind: Kind, part: Part, shape: TaskShape): Task {
     const opinions = this.#opinions(random, kind, part, shape);
     const history = mergeHistory(random, opinions, shape);
-    const task = { history, liked: opinions.liked.targets, disliked: opinions.disliked.targets };
+    const [liked, disliked] = [opinions.liked.targets, opinions.disliked.targets];
+    const clusters = [...liked, ...disliked].map((image) => this.#options.pictures.artistOf[image]!);
+    const task = { history, liked, disliked, clusters };
     return opinions.group === undefined ? task : { ...task, group: opinions.group };
   }
 
@@ -237,6 +239,7 @@ function artistsOfTags(pictures: Pictures, split: Split, part: Part): ReadonlyMa
   return new Map(entries.filter(([, artists]) => artists.length >= FEWEST_ARTISTS_OF_TAG));
 }
 
+/** A direction of taste: normal numbers that shrink with the component. */
 export function randomDirection(random: Random, dimensions: number): Float64Array {
   return Float64Array.from({ length: dimensions }, (_, i) => random.normal() * Math.exp(-i / SPECTRUM_DECAY));
 }

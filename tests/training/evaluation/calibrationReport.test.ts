@@ -2,7 +2,7 @@
 import { Random } from '../../../src/random.ts';
 import { reportCalibration } from '../../../src/training/evaluation/calibrationReport.ts';
 
-const COUNT = 10_000;
+const COUNT = 4_000;
 
 /** Likes drawn from true probabilities; what is foretold is made of them. */
 function judged(foretold: (logOdds: number) => number, count = COUNT) {
@@ -18,8 +18,20 @@ it('finds nothing but noise in probabilities that are true', () => {
   expect(report.judgements).toBe(COUNT);
   expect(report.likeRate).toBeCloseTo(0.44, 1);
   expect(report.expectedError).toBeLessThan(2 * report.noiseFloor);
-  expect(report.debiasedError).toBeLessThan(0.01);
+  expect(report.debiasedError).toBeLessThan(0.02);
   expect(report.slope).toBeCloseTo(1, 1);
+  expect(report.debiasedError).toBeLessThanOrEqual(report.debiasedNoise);
+  expect(report.slope).toBeGreaterThan(report.slopeNoise.low);
+  expect(report.slope).toBeLessThan(report.slopeNoise.high);
+  expect(report.slopeNoise.high - report.slopeNoise.low).toBeLessThan(0.25);
+});
+
+it('gives the bins of the reliability diagram, and they hold everybody', () => {
+  const { bins } = judged((x) => x);
+  expect(bins.reduce((sum, { judgements }) => sum + judgements, 0)).toBe(COUNT);
+  for (const { judgements, foretold, liked } of bins) {
+    expect(Math.abs(foretold - liked)).toBeLessThan(4 * Math.sqrt(0.25 / judgements));
+  }
 });
 
 it('tells the noise from the error where judgements are few', () => {
@@ -33,6 +45,8 @@ it('gives the slope of over-confident probabilities, and an error beyond the noi
   const report = judged((x) => 2 * x);
   expect(report.slope).toBeCloseTo(0.5, 1);
   expect(report.expectedError).toBeGreaterThan(5 * report.noiseFloor);
+  expect(report.debiasedError).toBeGreaterThan(2 * report.debiasedNoise);
+  expect(report.slope).toBeLessThan(report.slopeNoise.low);
   expect(report.debiasedError).toBeGreaterThan(0.07);
 });
 

@@ -15,13 +15,22 @@ describe('ranking accuracy', () => {
   });
 
   it('counts top-k of four by rank', () => {
-    expect([1, 2, 3].map((k) => topAccuracy([5], [9, 1, 2], k))).toEqual([0, 1, 1]);
-    expect([1, 2, 3].map((k) => topAccuracy([5, 10], [9, 1, 2], k))).toEqual([0.5, 1, 1]);
+    expect([1, 2, 3].map((k) => topAccuracy(5, [9, 1, 2], k))).toEqual([0, 1, 1]);
+    expect([1, 2, 3].map((k) => topAccuracy(10, [9, 1, 2], k))).toEqual([1, 1, 1]);
   });
 
   it('breaks ties by lot: four equal scores give 1/4, 2/4, 3/4', () => {
-    expect([1, 2, 3].map((k) => topAccuracy([7], [7, 7, 7], k))).toEqual([0.25, 0.5, 0.75]);
-    expect([1, 2, 3].map((k) => topAccuracy([7], [8, 7, 1], k))).toEqual([0, 0.5, 1]);
+    expect([1, 2, 3].map((k) => topAccuracy(7, [7, 7, 7], k))).toEqual([0.25, 0.5, 0.75]);
+    expect([1, 2, 3].map((k) => topAccuracy(7, [8, 7, 1], k))).toEqual([0, 0.5, 1]);
+  });
+});
+
+describe('top-k of four, with more than three disliked', () => {
+  it('is the mean over all threes of them', () => {
+    // Of five, one is above: three of five hold it with odds 3/5.
+    expect([1, 2].map((k) => topAccuracy(5, [9, 1, 2, 3, 4], k))).toEqual([expect.closeTo(0.4, 12), 1]);
+    // Of four, all alike: any three tie.
+    expect(topAccuracy(7, [7, 7, 7, 7], 1)).toBeCloseTo(0.25, 12);
   });
 });
 

@@ -41,6 +41,22 @@ describe('a model as a scorer of tasks', () => {
     expect(new Set(scores.flatMap((of) => Array.from(of))).size).toBe(60);
   });
 
+  it('tells the model what others made of the targets, where that is known', async () => {
+    const known = tasks.map((task) => ({
+      ...task,
+      popularity: targetsOf(task).map((_, t) => ({ sum: t === 0 ? 9 : -9, count: 9 })),
+    }));
+    const open = await PreferenceModel.open(smallArtifact({ set: { 'prior.gain': 5 } }));
+    const margins = async (of: readonly Task[]) =>
+      (await modelScorer('small', open, vectors).score(of)).map((scores) => Array.from(scores));
+    const [without, informed] = [await margins(tasks), await margins(known)];
+    for (const [i, own] of informed!.entries()) {
+      const gained = own.map((margin, t) => margin - without![i]![t]!);
+      expect(gained[0]).toBeGreaterThan(gained[1]! + 1);
+    }
+    await open.close();
+  });
+
   it('also gives the states that calibration reads', async () => {
     const scored = await scoreTasks(model, vectors, tasks);
     for (const [i, { state, scores }] of scored.entries()) {

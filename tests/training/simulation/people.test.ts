@@ -14,7 +14,7 @@ import {
   readPictures,
   splitPictures,
 } from '../../../src/training/simulation/pictures.ts';
-import { type Task, withHistory } from '../../../src/training/tasks.ts';
+import { lengthName, type Task, targetsOf, withHistory } from '../../../src/training/tasks.ts';
 
 const KINDS: readonly Kind[] = ['tags', 'artists', 'direction', 'mixture', 'group'];
 const PARTS: readonly Part[] = ['train', 'validation', 'test'];
@@ -224,5 +224,20 @@ describe('tasks', () => {
     expect(cut.history.filter((item) => item.sentiment === 'DISLIKE')).toEqual(newest('DISLIKE'));
     expect(cut.liked).toBe(task.liked);
     expect(withHistory(task, 0).history).toEqual([]);
+  });
+
+  it('may read one side alone, or everything', () => {
+    const task = sampleMany('direction', 'train', 1)[0]!;
+    expect(new Set(withHistory(task, { likes: 2, dislikes: 0 }).history.map((item) => item.sentiment))).toEqual(
+      new Set(['LIKE']),
+    );
+    expect(withHistory(task, 'all')).toBe(task);
+    expect([3, { likes: 8, dislikes: 0 }, 'all' as const].map(lengthName)).toEqual(['3+3', '8+0', 'all']);
+  });
+
+  it('say which artist each target is by', () => {
+    for (const task of sampleMany('tags', 'test', 20)) {
+      expect(task.clusters).toEqual(targetsOf(task).map((image) => pictures.artistOf[image]));
+    }
   });
 });
