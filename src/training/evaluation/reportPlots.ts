@@ -43,7 +43,7 @@ export function accuracyPlot(title: string, rows: readonly ReportRow[], first: r
         const x = at + 0.05 * (shown.indexOf(scorer) - (shown.length - 1) / 2);
         return row ? [{ x, y: row.pairwise.mean, low: row.pairwise.low, high: row.pairwise.high }] : [];
       });
-      const breaks = oneSided < 0 ? [] : points.slice(oneSided).map(({ x }) => x);
+      const breaks = oneSided < 0 || scorer === 'chance' ? [] : points.slice(oneSided).map(({ x }) => x);
       return { name: scorer, points, breaks, reference: scorer === 'chance' };
     }),
   });
