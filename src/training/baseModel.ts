@@ -5,6 +5,7 @@
  */
 import { likeRateLogit } from '../inference/calibration.ts';
 import { type ItemVector, PreferenceModel } from '../inference/preferenceModel.ts';
+import type { Tensors } from '../inference/session.ts';
 import { type Architecture, BASE_ARCHITECTURE } from '../model/architecture.ts';
 import { type ModelArtifact, seal } from '../model/artifact.ts';
 import type { InputTransformWeights } from '../model/graphs.ts';
@@ -12,9 +13,12 @@ import { initialParameters, parameterLayout } from '../model/parameters.ts';
 import type { BatchShape } from '../model/trainingGraph.ts';
 import { Random } from '../random.ts';
 import { Batcher, type PromptedTask } from './batches.ts';
-import { evaluate } from './evaluation/evaluation.ts';
+import { type EvaluationSet, evaluate } from './evaluation/evaluation.ts';
+import { readTokens } from './evaluation/modelMeasures.ts';
 import { modelScorer, scoreTasks } from './evaluation/modelScorer.ts';
+import { fartherThanTwin } from './evaluation/profileClusters.ts';
 import { buildEvaluationSet } from './evaluation/simulatedSet.ts';
+import { rootsOf } from './evaluation/tokenReport.ts';
 import { type CalibrationSample, fitCalibration, fitStandardErrors } from './fitting/calibrationFit.ts';
 import type { Discriminant } from './fitting/discriminant.ts';
 import { InputTransform } from './fitting/inputTransform.ts';
@@ -37,6 +41,8 @@ export interface BaseModelInput {
   /** Steps of the two phases; 0 and 0 gives the closed form. */
   readonly steps: { readonly network: number; readonly tokens: number };
   readonly threads?: number;
+  /** Of starting weights and people, where the split is to stay that of `seed`. */
+  readonly trainingSeed?: number;
   readonly about: Pick<ModelArtifact['manifest'], 'name' | 'description' | 'licence' | 'training'>;
   onStep?(step: StepReport): void;
 }
@@ -81,8 +87,17 @@ function rate(name: string): number {
   return isCoefficient(name) ? 3 : 1;
 }
 
+/** Of the people whose profiles are looked at while training. */
+const VALIDATION_GROUPS = 6;
+const VALIDATION_GROUP_PEOPLE = 240;
+
+export interface BasePhase extends Phase {
+  /** Profiles are measured too: the best weights are those that order pictures and tell people. */
+  readonly profiles: boolean;
+}
+
 /** Phase 1 trains the network, with the tokens silent; phase 2 network and tokens together. */
-export function phases({ network, tokens }: BaseModelInput['steps']): Phase[] {
+export function phases({ network, tokens }: BaseModelInput['steps']): readonly [network: BasePhase, tokens: BasePhase] {
   return [
     {
       name: 'network',
@@ -91,6 +106,7 @@ export function phases({ network, tokens }: BaseModelInput['steps']): Phase[] {
       losses: { base: 1, contrastive: 1, token: 0, information: 0, twins: 0 },
       rate: (name) => (isToken(name) ? 0 : rate(name)),
       patience: 8,
+      profiles: false,
     },
     {
       name: 'network and tokens',
@@ -99,6 +115,7 @@ export function phases({ network, tokens }: BaseModelInput['steps']): Phase[] {
       losses: { base: 1, contrastive: 1, token: 1, information: 1, twins: 0.5 },
       rate: (name) => (isToken(name) ? rate(name) : 0.3 * rate(name)),
       patience: 100,
+      profiles: true,
     },
   ];
 }
@@ -117,7 +134,7 @@ export function closedForm(input: BaseModelInput, architecture: Architecture = B
   const z = transform.apply(takeRows(features, trainImages));
   const { metric: start, artists } = fitMetricStart(z, trainImages, { pictures, split }, imageMetric);
 
-  const parameters = initialParameters(architecture, new Random(seed).split('parameters'));
+  const parameters = initialParameters(architecture, new Random(input.trainingSeed ?? seed).split('parameters'));
   const layout = parameterLayout(architecture);
   const metric = layout.range('metric.image').start; // (imageInputs, imageMetric)
   const { weights } = start; // (imageMetric, imageInputs)
@@ -162,45 +179,92 @@ export function closedForm(input: BaseModelInput, architecture: Architecture = B
 /** Trains from the closed form. The same input gives the same model on one thread. */
 export async function trainBaseModel(input: BaseModelInput): Promise<BaseModel> {
   const start = closedForm(input);
-  const { pictures, features, seed } = input;
-  const { split, transform } = start;
-  const random = new Random(seed).split('training');
-  const z = transform.apply(features);
-  const prompts = applyText(start.artifact, input.promptEmbeddings);
-  const groups = plantGroups(random.split('groups'), TRAINING_GROUPS, z.columns);
-  const people = new SimulatedPeople({ pictures, split, z, groups });
-  const promptPeople = new PromptPeople(people, prompts);
-  const batcher = new Batcher(start.artifact.manifest.architecture, BATCH, { images: z, prompts }, seed);
-  const tasks = random.split('tasks');
-  const nextBatch = () =>
-    batcher.feeds(
-      Array.from({ length: BATCH.users }, () => sampleTrainingTask(people, promptPeople, tasks)),
-      tasks,
-    );
-  const validation = validationTasks(people, random.split('validation'));
-  const measure = async (parameters: Float32Array) => {
-    const model = await PreferenceModel.open({ ...start.artifact, parameters });
-    const outcomes = await evaluate(validation, [modelScorer('model', model, await itemVectorsOf(model, features))]);
-    await model.close();
-    return mean(outcomes.map(({ pairwise }) => mean(pairwise)));
-  };
+  const training = new BaseTraining(input, start);
+  let { parameters } = start.artifact;
+  for (const phase of phases(input.steps)) parameters = await training.run(phase, parameters);
+  return training.finish(parameters);
+}
 
-  let parameters = start.artifact.parameters;
-  for (const phase of phases(input.steps)) {
-    const trained = await trainPhase(parameters, phase, {
-      architecture: start.artifact.manifest.architecture,
-      shape: BATCH,
-      threads: input.threads ?? 1,
-      measureEvery: 100,
-      nextBatch,
-      measure,
-      ...(input.onStep ? { onStep: input.onStep } : {}),
-    });
-    parameters = trained.weights;
+/** What base models are trained on and stopped by: people simulated over the pictures of a closed form's split. */
+export class BaseTraining {
+  readonly #input: BaseModelInput;
+  readonly #start: BaseModel;
+  readonly #random: Random;
+  readonly #people: SimulatedPeople;
+  readonly #nextBatch: () => Tensors;
+  readonly #validation: EvaluationSet;
+  readonly #grouped: readonly Task[];
+
+  constructor(input: BaseModelInput, start: BaseModel) {
+    const { pictures, features, seed } = input;
+    const { split, transform, artifact } = start;
+    const random = new Random(seed).split('training');
+    const z = transform.apply(features);
+    const prompts = applyText(artifact, input.promptEmbeddings);
+    const people = (groups: string, count: number) =>
+      new SimulatedPeople({ pictures, split, z, groups: plantGroups(random.split(groups), count, z.columns) });
+    const drawn = random.split(`tasks ${input.trainingSeed ?? seed}`);
+    const batcher = new Batcher(artifact.manifest.architecture, BATCH, { images: z, prompts }, seed);
+    this.#input = input;
+    this.#start = start;
+    this.#random = random;
+    this.#people = people('groups', TRAINING_GROUPS);
+    const promptPeople = new PromptPeople(this.#people, prompts);
+    this.#nextBatch = () =>
+      batcher.feeds(
+        Array.from({ length: BATCH.users }, () => sampleTrainingTask(this.#people, promptPeople, drawn)),
+        drawn,
+      );
+    this.#validation = validationTasks(this.#people, random.split('validation'));
+    this.#grouped = groupTasks(people('validation groups', VALIDATION_GROUPS), random.split('grouped'));
   }
-  const trained = seal({ ...start.artifact, parameters });
-  const calibration = await calibrate(trained, features, people, random.split('calibration'));
-  return { ...start, artifact: { ...trained, manifest: { ...trained.manifest, calibration } } };
+
+  /** @param architecture the start's, if left out: another one with the same parameters */
+  async run(phase: BasePhase, parameters: Float32Array, architecture?: Architecture): Promise<Float32Array> {
+    const artifact = withArchitecture(this.#start.artifact, architecture);
+    const { weights } = await trainPhase(parameters, phase, {
+      architecture: artifact.manifest.architecture,
+      shape: BATCH,
+      threads: this.#input.threads ?? 1,
+      measureEvery: 50,
+      nextBatch: this.#nextBatch,
+      measure: (at) => this.#measure({ ...artifact, parameters: at }, phase.profiles),
+      ...(this.#input.onStep ? { onStep: this.#input.onStep } : {}),
+    });
+    return weights;
+  }
+
+  /** Calibrates on people of validation artists and states the weights' hash. */
+  async finish(parameters: Float32Array, architecture?: Architecture): Promise<BaseModel> {
+    const trained = seal({ ...withArchitecture(this.#start.artifact, architecture), parameters });
+    const random = this.#random.split('calibration');
+    const calibration = await calibrate(trained, this.#input.features, this.#people, random);
+    return { ...this.#start, artifact: { ...trained, manifest: { ...trained.manifest, calibration } } };
+  }
+
+  /** Pairwise accuracy; with profiles, its mean with the share of halves that are farther than a history's other half. */
+  async #measure(artifact: ModelArtifact, profiles: boolean): Promise<number> {
+    const model = await PreferenceModel.open(artifact);
+    const vectors = await itemVectorsOf(model, this.#input.features);
+    const outcomes = await evaluate(this.#validation, [modelScorer('model', model, vectors)]);
+    const accuracy = mean(outcomes.map(({ pairwise }) => mean(pairwise)));
+    const halves = profiles ? (await readTokens(model, vectors, this.#grouped)).halves : null;
+    await model.close();
+    if (!halves) return accuracy;
+    const both = [...halves.map(([first]) => first), ...halves.map(([, second]) => second)];
+    return (accuracy + mean(fartherThanTwin(rootsOf(both.map(({ profile }) => profile))))) / 2;
+  }
+}
+
+const withArchitecture = (artifact: ModelArtifact, architecture = artifact.manifest.architecture): ModelArtifact => ({
+  ...artifact,
+  manifest: { ...artifact.manifest, architecture },
+});
+
+/** People of planted groups that training knows nothing of, among validation artists. */
+function groupTasks(people: SimulatedPeople, random: Random): Task[] {
+  const shape = { likes: 8, dislikes: 8, likedTargets: 1, dislikedTargets: 1 };
+  return Array.from({ length: VALIDATION_GROUP_PEOPLE }, () => people.sampleTask(random, 'group', 'validation', shape));
 }
 
 /** A person of a random kind, with a history of any length, some judgements wrong, some weights other than 1. */

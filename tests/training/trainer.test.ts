@@ -223,7 +223,7 @@ describe('a training run', () => {
 });
 
 describe('the two phases', () => {
-  const [network, tokens] = phases({ network: 20, tokens: 3 }) as [Phase, Phase];
+  const [network, tokens] = phases({ network: 20, tokens: 3 });
   let first: Float32Array;
   beforeAll(async () => {
     first = (await train(start, network)).weights;

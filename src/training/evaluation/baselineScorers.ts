@@ -5,10 +5,10 @@
 import { type Task, withHistory } from '../tasks.ts';
 import {
   chance,
-  type InnerProducts,
   kernelRidge,
   logisticRegression,
   nearestNeighbours,
+  type Products,
   prototypeDifference,
   type TaskScorer,
 } from './baselines.ts';
@@ -44,15 +44,15 @@ export interface PersonalScorer {
  */
 export function personalScorers(
   features: string,
-  products: InnerProducts,
-  tuningProducts: InnerProducts,
+  products: Products,
+  tuningProducts: Products,
   tuning: readonly Task[],
 ): PersonalScorer[] {
   const penalty = best(PENALTIES, (value) => logisticRegression(tuningProducts, { penalty: value }), tuning);
   const grid = RIDGES.flatMap((ridge) => WIDTHS.map((width) => ({ ridge, width })));
   const ridge = best(grid, (options) => kernelRidge(tuningProducts, options), tuning);
   const kernel = ridge.width === null ? 'linear' : `RBF width ${ridge.width}`;
-  const personal = (name: string, make: (over: InnerProducts) => TaskScorer): PersonalScorer => ({
+  const personal = (name: string, make: (over: Products) => TaskScorer): PersonalScorer => ({
     name: `${name}, ${features}`,
     score: make(products),
     onTuning: make(tuningProducts),

@@ -10,12 +10,21 @@ import { type HistoryItem, type Task, targetsOf } from '../tasks.ts';
 /** Scores of `targetsOf(task)`, higher for what the person should like better. */
 export type TaskScorer = (task: Task) => Float64Array;
 
+/** What simple scorers read of features of mean squared length 1. */
+export interface Products {
+  /** The mean of ‖x − y‖² over all pairs. */
+  readonly meanSquaredDistance: number;
+  /** (a, b): the products of all of a with all of b. */
+  between(a: readonly number[], b: readonly number[]): Matrix;
+  /** (a, b): ‖x − y‖². */
+  squaredDistances(a: readonly number[], b: readonly number[]): Matrix;
+}
+
 /**
  * Inner products of feature vectors, divided by the mean squared length, so that one set of strengths and widths
  * suits features of any scale.
  */
-export class InnerProducts {
-  /** The mean of ‖x − y‖² over all pairs. */
+export class InnerProducts implements Products {
   readonly meanSquaredDistance: number;
   readonly #products: Matrix;
   readonly #position = new Map<number, number>();
@@ -36,7 +45,6 @@ export class InnerProducts {
     for (let i = 0; i < n; i++) this.#position.set(images[i]!, i);
   }
 
-  /** (a, b): the products of all of a with all of b. */
   between(a: readonly number[], b: readonly number[]): Matrix {
     const columns = b.map((image) => this.#at(image));
     const result = matrix(a.length, b.length);
@@ -47,7 +55,6 @@ export class InnerProducts {
     return result;
   }
 
-  /** (a, b): ‖x − y‖². */
   squaredDistances(a: readonly number[], b: readonly number[]): Matrix {
     const result = this.between(a, b);
     const lengths = (images: readonly number[]) =>
@@ -75,7 +82,7 @@ export class InnerProducts {
 export const chance: TaskScorer = (task) => new Float64Array(targetsOf(task).length);
 
 /** ⟨x, μ₊ − μ₋⟩: the weighted mean of what was liked less that of what was disliked; a side without any is 0. */
-export function prototypeDifference(products: InnerProducts): TaskScorer {
+export function prototypeDifference(products: Products): TaskScorer {
   return (task) => {
     const total = { LIKE: 0, DISLIKE: 0 };
     for (const item of task.history) total[item.sentiment] += item.weight;
@@ -85,7 +92,7 @@ export function prototypeDifference(products: InnerProducts): TaskScorer {
 }
 
 /** The votes of the nearest judgements, each weighing 1 / distance: in (−1, 1). */
-export function nearestNeighbours(products: InnerProducts, neighbours = 3): TaskScorer {
+export function nearestNeighbours(products: Products, neighbours = 3): TaskScorer {
   return (task) => {
     const targets = targetsOf(task);
     const distances = products.squaredDistances(targets, imagesOf(task));
@@ -114,7 +121,7 @@ export interface KernelRidgeOptions {
 }
 
 /** Least squares to ±1 with a penalty: K(t, ·) (K + ridge · diag(1 / weight))⁻¹ y. */
-export function kernelRidge(products: InnerProducts, options: KernelRidgeOptions): TaskScorer {
+export function kernelRidge(products: Products, options: KernelRidgeOptions): TaskScorer {
   const kernel = (a: readonly number[], b: readonly number[]): Matrix => {
     if (options.width === null) return products.between(a, b);
     const result = products.squaredDistances(a, b);
@@ -145,7 +152,7 @@ const NEWTON_TOLERANCE = 1e-9;
  * L2-penalised logistic regression, by Newton's method on the coefficients of the judgements (β = Σ αᵢ xᵢ). The
  * intercept carries no penalty; a history of one side only leaves none to fit, and it stays 0.
  */
-export function logisticRegression(products: InnerProducts, options: LogisticRegressionOptions): TaskScorer {
+export function logisticRegression(products: Products, options: LogisticRegressionOptions): TaskScorer {
   return (task) => {
     const images = imagesOf(task);
     const { coefficients } = fitLogistic(

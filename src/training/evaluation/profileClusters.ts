@@ -77,13 +77,7 @@ export function halvesAgreement(whole: Matrix, halves: Matrix, clusters: number,
   const n = whole.rows;
   const shares = Array.from({ length: clusters }, (_, c) => labels.filter((label) => label === c).length / n);
   const label = assign(halves, centroids);
-  const twinOf = (i: number) => (i + n) % (2 * n);
-  const farther = Array.from({ length: 2 * n }, (_, i) => {
-    const distances = Array.from({ length: 2 * n }, (_, j) => squaredDistance(row(halves, i), row(halves, j)));
-    const others = distances.filter((_, j) => j !== i && j !== twinOf(i));
-    const twin = distances[twinOf(i)]!;
-    return others.reduce((sum, d) => sum + (d > twin ? 1 : d === twin ? 0.5 : 0), 0) / others.length;
-  });
+  const farther = fartherThanTwin(halves);
   const people = Array.from({ length: n }, (_, i) => i);
   return {
     sameCluster: people.filter((i) => label[i] === label[i + n]).length / n,
@@ -91,4 +85,20 @@ export function halvesAgreement(whole: Matrix, halves: Matrix, clusters: number,
     mutualNearest: people.filter((i) => farther[i] === 1 && farther[i + n] === 1).length / n,
     farther: farther.reduce((sum, share) => sum + share, 0) / (2 * n),
   };
+}
+
+/**
+ * For each half of a history the share of everybody's halves that are farther from it than its other half is: 0.5 by
+ * chance, 1 where the two always find each other.
+ * @param halves first halves, then second ones
+ */
+export function fartherThanTwin(halves: Matrix): number[] {
+  const count = halves.rows;
+  const twinOf = (i: number) => (i + count / 2) % count;
+  return Array.from({ length: count }, (_, i) => {
+    const distances = Array.from({ length: count }, (_, j) => squaredDistance(row(halves, i), row(halves, j)));
+    const others = distances.filter((_, j) => j !== i && j !== twinOf(i));
+    const twin = distances[twinOf(i)]!;
+    return others.reduce((sum, d) => sum + (d > twin ? 1 : d === twin ? 0.5 : 0), 0) / others.length;
+  });
 }

@@ -1,6 +1,7 @@
 /** A report as the files that are written of it. Knows names and contents; who writes them is elsewhere. */
 import { type BaseReport, MODEL, WITHOUT_TOKENS } from './baseReport.ts';
 import { baseReportPage } from './baseReportPage.ts';
+import type { ReportRow } from './report.ts';
 import { accuracyPlot, reliabilityPlot } from './reportPlots.ts';
 
 export interface ReportFile {
@@ -38,7 +39,8 @@ export function reportFiles(report: BaseReport): ReportFile[] {
 /** A hundredth of a point: more than any interval here can tell apart. */
 const DIGITS = 4;
 
-function reportJson({ rows, ...rest }: BaseReport): string {
+/** `format` first, rows one a line. */
+export function reportJson({ rows, ...rest }: { readonly rows: readonly ReportRow[] }): string {
   const rounded = (_: string, value: unknown) =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
   const head = JSON.stringify({ format: REPORT_FORMAT, ...rest }, rounded, 1).slice(0, -2);

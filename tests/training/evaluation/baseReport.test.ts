@@ -134,7 +134,7 @@ describe('the files', () => {
     for (const heading of ['# Report of the model `drawn`', '## Calibration', '## Tokens', '## Time']) {
       expect(page).toContain(`${heading}\n`);
     }
-    expect(page).toContain('What the tokens are worth to the ranking, at 8 likes and 8 dislikes');
+    expect(page).toContain('What the tokens are worth to the ranking, at histories of 8+8');
     expect(page).not.toMatch(/NaN|undefined|\[object/);
     for (const [name, svg] of files) if (name.endsWith('.svg')) expect(svg).toContain('<title');
   });
