@@ -50,8 +50,8 @@ export function trainBaseCommand(): Command {
     .requiredOption('--metadata <file>', 'the list: JSON, [{"file", "artist", "categories": [tag, …]}, …]')
     .option('--out <dir>', 'where manifest.json, weights.bin and report.md are written', SHIPPED_MODEL)
     .option('--seed <n>', 'splits, people and starting weights are drawn by it', wholeNumber, 1)
-    .option('--network-steps <n>', 'steps of phase 1, the network', wholeNumber, 1_200)
-    .option('--token-steps <n>', 'steps of phase 2, network and tokens', wholeNumber, 2_000)
+    .option('--network-steps <n>', 'steps of phase 1, the network', wholeNumber, 300)
+    .option('--token-steps <n>', 'steps of phase 2, network and tokens', wholeNumber, 600)
     .option('--people <n>', 'people of each kind in the report', wholeNumber, 3_000)
     .option('--threads <n>', 'threads; more than 1 is faster, and not the same to the last bit', wholeNumber, 1)
     .option('--about <text>', 'what the pictures are and their licence, for the manifest', '')
@@ -60,7 +60,7 @@ export function trainBaseCommand(): Command {
       'after',
       `
 Artists and tags are split by the seed: 64 % of artists are learned from, 12 % stop the training and calibrate,
-24 % are kept for the report. Some 15 minutes on two cores for 3,000 pictures.
+24 % are kept for the report. Some 15 minutes on one core for 3,000 pictures.
 
 Example:
   palate train-base --images pictures/ --metadata pictures/metadata.json --out models/mine

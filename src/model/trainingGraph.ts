@@ -21,14 +21,13 @@ import {
   type Value,
 } from '../onnx/index.ts';
 import type { Architecture } from './architecture.ts';
+import { evidenceOf } from './metricPath.ts';
 import {
   baseLoss,
   contrastiveLoss,
-  evidenceOf,
   historyState,
   type Items,
   itemTower,
-  type Network,
   profile,
   scoreTargets,
   tokenInformationLoss,
@@ -36,7 +35,7 @@ import {
   twinLoss,
   withPrompt,
 } from './network.ts';
-import { parameterLayout, trainableParameters } from './parameters.ts';
+import { type Network, parameterLayout, trainableParameters } from './parameters.ts';
 
 /** The sizes of one batch. */
 export interface BatchShape {
