@@ -12,6 +12,11 @@ export interface Architecture {
   /** Numbers of the metric vector of a picture, and of a prompt. */
   readonly imageMetric: number;
   readonly textMetric: number;
+  /**
+   * How many of a picture's metric numbers, the last ones, are leading components: the metric path reads them apart
+   * from the others. None where it is left out.
+   */
+  readonly components?: number | undefined;
   readonly layers: number;
   readonly heads: number;
   /** Inner width of a block's feed-forward layer. */
@@ -52,6 +57,7 @@ export const BASE_ARCHITECTURE: Architecture = {
   width: 128,
   imageMetric: 96,
   textMetric: 32,
+  components: 16,
   layers: 3,
   heads: 4,
   hidden: 512,

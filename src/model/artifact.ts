@@ -17,6 +17,7 @@ const architectureSchema = z.strictObject({
   width: positive,
   imageMetric: positive,
   textMetric: positive,
+  components: z.int().min(0).optional(),
   layers: positive,
   heads: positive,
   hidden: positive,

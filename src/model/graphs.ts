@@ -19,19 +19,18 @@ import {
   type Value,
 } from '../onnx/index.ts';
 import { type Architecture, itemVectorSize } from './architecture.ts';
+import type { MetricEvidence } from './metricPath.ts';
 import {
   type HistoryState,
   historyState,
   itemsOf,
   itemTower,
   judgementWeight,
-  type MetricEvidence,
-  type Network,
   profile,
   scoreTargets,
   withPrompt,
 } from './network.ts';
-import { constantParameters } from './parameters.ts';
+import { constantParameters, type Network } from './parameters.ts';
 
 /** z = scale · unit(P (f − mean)): the frozen step from an encoder's embedding to the model's input. */
 export interface InputTransformWeights {

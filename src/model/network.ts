@@ -1,7 +1,7 @@
 /**
  * The preference model, whole: from what a person judged and what is to be scored to logits for like and dislike,
  * and the losses it learns by. After "Preference tokens" of arXiv 2508.08220, over frozen encoders. graphs.ts cuts it
- * into the pieces that serve, trainingGraph.ts trains it: both call the functions here. It knows no database, no
+ * into the pieces that serve, trainingGraph.ts trains it: both call the functions here, and metricPath.ts is a part. It knows no database, no
  * runtime and no picture. Formulas: docs/model.md.
  *
  * Shapes: U users, N judgements that the blocks read, M that the metric path reads, T targets of each user, d width,
@@ -10,12 +10,8 @@
 import * as onnx from '../onnx/index.ts';
 import { add, linear, matMul, multiply, reshape, scale, softmax, subtract, type Value } from '../onnx/index.ts';
 import type { Architecture } from './architecture.ts';
-import type { Parameters } from './parameters.ts';
-
-export interface Network {
-  readonly architecture: Architecture;
-  readonly parameters: Parameters;
-}
+import { type MetricEvidence, metricScore, tasteDirection } from './metricPath.ts';
+import type { Network } from './parameters.ts';
 
 /** Sharpness κ of the cosine attention over the tokens; plain products there stay uniform (docs/model.md). */
 const TOKEN_SHARPNESS = 8;
@@ -56,55 +52,6 @@ const hasPrompt = (textMetric: Value): Value => onnx.reduceSum(onnx.square(textM
 
 /** The judgements that the text channel reads: those of images with a prompt. recentText (U, M, m'), judged (U, M, 2). */
 export const withPrompt = (recentText: Value, judged: Value): Value => multiply(judged, hasPrompt(recentText));
-
-// ---------------------------------------------------------------- metric path
-
-/** What a person judged, as one metric channel (pictures or prompts) sees it. */
-export interface MetricEvidence {
-  /** Σ w e over all likes and over all dislikes: (U, 2, m) */
-  readonly sums: Value;
-  /** Σ w over all likes and over all dislikes: (U, 2, 1) */
-  readonly totals: Value;
-  /** Metric vectors of the newest judgements: (U, M, m) */
-  readonly recent: Value;
-  /** Their weights, in the column of a like or of a dislike: (U, M, 2) */
-  readonly judged: Value;
-}
-
-/** Sums over the judgements given, where those are all there are. */
-export function evidenceOf(recent: Value, judged: Value): MetricEvidence {
-  const byColumn = onnx.transposeLast(judged);
-  return {
-    sums: matMul(byColumn, recent),
-    totals: onnx.reduceSum(byColumn, [-1], { keepAxes: true }),
-    recent,
-    judged,
-  };
-}
-
-/** t = μ₊ − μ₋, μ_c = Σ w e / (n₀ + Σ w): (U, 1, m), zero without a judgement. */
-function tasteDirection({ parameters: p }: Network, channel: string, { sums, totals }: MetricEvidence): Value {
-  const pseudoCount = onnx.exp(p(`metricPath.${channel}.logPseudoCount`));
-  const [liked, disliked] = onnx.split(onnx.divide(sums, add(pseudoCount, totals)), 1, [1, 1]);
-  return subtract(liked!, disliked!);
-}
-
-/**
- * s_met = a₁ (U₊ − U₋) + a₂ e·t, with U_c = log[(n₀ e^{τ s₀} + Σ w e^{τ eᵢ·e}) / (n₀ + Σ w)]: a kernel density
- * ratio and a prototype. targets (U, T, m) → (U, T, 1). Zero with no history, no bias from unequal counts.
- */
-function metricScore(network: Network, channel: string, targets: Value, evidence: MetricEvidence): Value {
-  const p = (name: string) => network.parameters(`metricPath.${channel}.${name}`);
-  const sharpness = onnx.exp(p('logSharpness'));
-  const pseudoCount = onnx.exp(p('logPseudoCount'));
-  const kernel = onnx.exp(multiply(sharpness, matMul(targets, onnx.transposeLast(evidence.recent)))); // (U, T, M)
-  const rest = multiply(pseudoCount, onnx.exp(multiply(sharpness, p('restSimilarity'))));
-  const read = onnx.reduceSum(evidence.judged, [1], { keepAxes: true }); // (U, 1, 2)
-  const density = onnx.divide(add(rest, matMul(kernel, evidence.judged)), add(pseudoCount, read)); // (U, T, 2)
-  const [liked, disliked] = onnx.split(onnx.log(density), -1, [1, 1]);
-  const prototype = matMul(targets, onnx.transposeLast(tasteDirection(network, channel, evidence))); // (U, T, 1)
-  return add(multiply(p('kernelGain'), subtract(liked!, disliked!)), multiply(p('prototypeGain'), prototype));
-}
 
 // ---------------------------------------------------------------- blocks
 

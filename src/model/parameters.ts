@@ -56,7 +56,8 @@ export function parameterSpecs(a: Architecture): ParameterSpec[] {
     matrix('tokenPath.directions', d, a.heads * a.imageMetric),
     coefficient('tokenPath.gain', 0),
     // Metric path, a channel for pictures and one for prompts.
-    ...metricSpecs('metricPath.image.', { kernelGain: 1.5, prototypeGain: 3 }),
+    ...metricSpecs('metricPath.image.', { kernelGain: 0.95, prototypeGain: 3.8 }),
+    ...(a.components ? agreementSpecs('metricPath.image.') : []),
     ...metricSpecs('metricPath.text.', { kernelGain: 0, prototypeGain: 0 }),
     // Population prior: silent at the start, and kept so in the base model.
     matrix('prior.ridge', a.width + a.imageMetric + a.textMetric, 1, 0),
@@ -90,10 +91,15 @@ function metricSpecs(prefix: string, gains: { kernelGain: number; prototypeGain:
   return [
     coefficient(`${prefix}kernelGain`, gains.kernelGain),
     coefficient(`${prefix}prototypeGain`, gains.prototypeGain),
-    coefficient(`${prefix}logSharpness`, Math.log(6)),
+    coefficient(`${prefix}logSharpness`, Math.log(7.5)),
     coefficient(`${prefix}restSimilarity`, 0.1),
     coefficient(`${prefix}logPseudoCount`, 0),
   ];
+}
+
+/** How much more the components count where one's judgements agree in them, and how much less where they do in the rest. */
+function agreementSpecs(prefix: string): ParameterSpec[] {
+  return [coefficient(`${prefix}componentAgreement`, 6), coefficient(`${prefix}styleAgreement`, -2)];
 }
 
 export interface ParameterLayout {
@@ -139,6 +145,12 @@ export function initialParameters(architecture: Architecture, random: Random): F
 
 /** The parameters by name, as values of a graph. */
 export type Parameters = (name: string) => Value;
+
+/** A model in a graph: what it is made of, and the numbers it is made with. */
+export interface Network {
+  readonly architecture: Architecture;
+  readonly parameters: Parameters;
+}
 
 /** Constants: a model that serves. */
 export function constantParameters(graph: Graph, architecture: Architecture, flat: Float32Array): Parameters {

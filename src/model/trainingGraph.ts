@@ -21,15 +21,14 @@ import {
   type Value,
 } from '../onnx/index.ts';
 import { type Architecture, itemVectorSize } from './architecture.ts';
+import { evidenceOf } from './metricPath.ts';
 import {
   baseLoss,
   contrastiveLoss,
-  evidenceOf,
   historyState,
   type Items,
   itemsOf,
   itemTower,
-  type Network,
   profile,
   scoreTargets,
   tokenInformationLoss,
@@ -37,7 +36,7 @@ import {
   twinLoss,
   withPrompt,
 } from './network.ts';
-import { parameterLayout, trainableParameters } from './parameters.ts';
+import { type Network, parameterLayout, trainableParameters } from './parameters.ts';
 
 /** The sizes of one batch. */
 export interface BatchShape {

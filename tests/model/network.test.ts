@@ -7,9 +7,8 @@ import { toHalfFloats } from '../../src/halfFloats.ts';
 import { openSession, type Session, type Tensor, type Tensors } from '../../src/inference/session.ts';
 import { ALL_PARTS, type Architecture, itemVectorSize } from '../../src/model/architecture.ts';
 import { scoreGraph, stateGraph } from '../../src/model/graphs.ts';
-import type { Network } from '../../src/model/network.ts';
 import { itemTower } from '../../src/model/network.ts';
-import { constantParameters, initialParameters, parameterLayout } from '../../src/model/parameters.ts';
+import { constantParameters, initialParameters, type Network, parameterLayout } from '../../src/model/parameters.ts';
 import { ADAMW, batchInputs, fullForward, trainingGraph } from '../../src/model/trainingGraph.ts';
 import { concat, Graph } from '../../src/onnx/index.ts';
 import { Random } from '../../src/random.ts';
@@ -20,6 +19,7 @@ const ARCHITECTURE: Architecture = {
   width: 16,
   imageMetric: 8,
   textMetric: 4,
+  components: 3,
   layers: 2,
   heads: 2,
   hidden: 32,
@@ -278,6 +278,54 @@ describe('the preference model', () => {
     const moved = await run(otherTarget);
     expect(largestDifference(moved.subarray(2), logits.subarray(2))).toBeLessThan(1e-6);
     expect(Math.abs(moved[0]! - logits[0]!)).toBeGreaterThan(0.01);
+  });
+
+  it('listens to the components more, the more the judgements agree in them, and less the more they do in the rest', async () => {
+    const components = ARCHITECTURE.components!;
+    const style = ARCHITECTURE.imageMetric - components;
+    /** Everything but the components' prototype is silent. */
+    const alone = (componentAgreement: number, styleAgreement: number) => {
+      const weights = flat.slice();
+      const set = (name: string, value: number) => {
+        const { start, end } = layout.range(name);
+        weights.fill(value, start, end);
+      };
+      for (const name of ['head.output', 'head.outputBias', 'tokenPath.gain', 'prior.gain']) set(name, 0);
+      for (const name of ['image.kernelGain', 'text.kernelGain', 'text.prototypeGain']) set(`metricPath.${name}`, 0);
+      set('metricPath.image.componentAgreement', componentAgreement);
+      set('metricPath.image.styleAgreement', styleAgreement);
+      return weights;
+    };
+    const marginsOf = async (weights: Float32Array) => {
+      const session = await openSession(fullGraph(weights));
+      return margins((await session.run(input))['logits']!.data as Float32Array);
+    };
+    /** (S − L) / (S + L + L W / 20) of one person's judgements, over the metric's numbers from `from` to `to`. */
+    const agreementOf = (user: number, from: number, to: number) => {
+      const judged = input['judged']!.data as Float32Array;
+      const total = new Float64Array(to - from);
+      let lengths = 0;
+      let weight = 0;
+      for (let j = 0; j < shape.judgements; j++) {
+        const [like, dislike] = judged.subarray(2 * (user * shape.judgements + j));
+        const e = cut(items, user, j, j + 1, ROWS, SIZE).slice(ARCHITECTURE.width + from, ARCHITECTURE.width + to);
+        e.forEach((value, k) => {
+          total[k]! += (like! - dislike!) * value;
+        });
+        lengths += (like! + dislike!) * e.reduce((squares, value) => squares + value * value, 0);
+        weight += like! + dislike!;
+      }
+      const together = total.reduce((squares, value) => squares + value * value, 0);
+      return (together - lengths) / (together + lengths + (lengths * weight) / 20);
+    };
+    const plain = await marginsOf(alone(0, 0));
+    const gated = await marginsOf(alone(2, -3));
+    for (const user of [0, 1]) {
+      const gate = Math.exp(2 * agreementOf(user, style, style + components) - 3 * agreementOf(user, 0, style));
+      expect(Math.abs(Math.log(gate))).toBeGreaterThan(0.1);
+      for (let t = user * TARGETS; t < (user + 1) * TARGETS; t++) expect(gated[t]).toBeCloseTo(gate * plain[t]!, 4);
+    }
+    expect(Math.max(...plain.slice(0, TARGETS).map(Math.abs))).toBeGreaterThan(0.05);
   });
 
   it('does not read the text of an image that has no prompt', async () => {

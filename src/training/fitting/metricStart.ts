@@ -1,20 +1,31 @@
 /**
  * The closed form that the image metric starts as: three readings of a picture side by side. What tells artists apart;
  * what pictures under one tag have in common, so that tags that were never seen are told as well; and the leading
- * components, for tastes that follow neither. On people, artists and tags within the training part, by kernel ridge,
- * the three order 0.4 points more of tags' pairs than artists alone, 3 to 4 more of directions', 0.4 fewer of artists'.
+ * components, for tastes that follow neither, which the metric path reads apart.
  */
 
 import type { Pictures, Split } from '../simulation/pictures.ts';
 import { classesOf, Discriminant, type RowClass } from './discriminant.ts';
-import { type Matrix, matrix, row } from './linearAlgebra.ts';
+import { dot, type Matrix, matrix, row } from './linearAlgebra.ts';
 
-/** Numbers of each reading, and its share of a picture's squared length: chosen within the training part. */
+interface Reading {
+  readonly dimensions: number;
+  /** Of a picture's squared length. */
+  readonly share: number;
+  /** Every number is multiplied by its own deviation to this power: what varies most between pictures counts more. */
+  readonly emphasis: number;
+}
+
+/**
+ * Chosen on artists and tags held out within the training part. There, at 8 likes and 8 dislikes, the density ratio of
+ * tags and artists side by side orders 1.7 points more of tags' pairs than kernel ridge on artists alone and 0.3 more
+ * of artists'; without emphasis it is 1.0 more and 0.1 fewer.
+ */
 const READINGS = {
-  tags: { dimensions: 20, share: 0.2 },
-  artists: { dimensions: 60, share: 0.6 },
-  components: { dimensions: 16, share: 0.2 },
-} as const;
+  tags: { dimensions: 20, share: 0.2, emphasis: 1 },
+  artists: { dimensions: 60, share: 0.6, emphasis: 0.25 },
+  components: { dimensions: 16, share: 0.2, emphasis: 0 },
+} as const satisfies Record<string, Reading>;
 
 /** Of both discriminants: found on held-out artists. */
 const SHRINKAGE = 0.3;
@@ -58,14 +69,21 @@ export function fitMetricStart(
   const weights = matrix(dimensions, z.columns);
   const bias = new Float64Array(dimensions);
   let place = 0;
-  for (const { of, dimensions: count, share } of parts) {
-    const scale = Math.sqrt(share / meanSquaredLength(of, z, count));
-    for (let i = 0; i < count; i++, place++) {
+  for (const { of, ...reading } of parts) {
+    for (const [i, scale] of scalesOf(reading, meanSquares(of, z, reading.dimensions)).entries()) {
       row(weights, place).set(row(of.weights, i).map((value) => scale * value));
       bias[place] = scale * of.bias[i]!;
+      place++;
     }
   }
   return { metric: new Discriminant(weights, bias), artists };
+}
+
+/** What each number of a reading is multiplied by: its emphasis, then all alike, so that the reading has its share. */
+function scalesOf({ share, emphasis }: Reading, squares: Float64Array): Float64Array {
+  const emphasised = squares.map((square) => square ** (emphasis / 2));
+  const length = squares.reduce((sum, square, i) => sum + square * emphasised[i]! ** 2, 0);
+  return emphasised.map((scale) => scale * Math.sqrt(share / length));
 }
 
 /** The pictures of each training tag's artists. */
@@ -90,17 +108,12 @@ function leading(count: number, columns: number): Matrix {
   return result;
 }
 
-/** Of the first `count` numbers of W z + b, over all rows. */
-function meanSquaredLength({ weights, bias }: Discriminant, z: Matrix, count: number): number {
-  let sum = 0;
+/** The mean square of each of the first `count` numbers of W z + b, over all rows. */
+function meanSquares({ weights, bias }: Discriminant, z: Matrix, count: number): Float64Array {
+  const squares = new Float64Array(count);
   for (let i = 0; i < z.rows; i++) {
     const values = row(z, i);
-    for (let k = 0; k < count; k++) {
-      const direction = row(weights, k);
-      let value = bias[k]!;
-      for (let j = 0; j < values.length; j++) value += direction[j]! * values[j]!;
-      sum += value * value;
-    }
+    for (let k = 0; k < count; k++) squares[k]! += (bias[k]! + dot(row(weights, k), values)) ** 2 / z.rows;
   }
-  return sum / z.rows;
+  return squares;
 }
