@@ -23,6 +23,7 @@ const MAPPED = [
   'PreferenceToken',
   'PreferenceProfile',
   'SimilarUser',
+  'ModelComparison',
 ];
 
 const config: CodegenConfig = {

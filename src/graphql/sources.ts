@@ -6,6 +6,7 @@ import type { ApiKey, Feedback, Image, Model, Tenant, User } from '../database/g
 import type { AuditEvent } from '../domain/auditLog.ts';
 import type { Comparison } from '../domain/comparisons.ts';
 import type { Credential } from '../domain/credentials.ts';
+import type { ModelEvaluation } from '../domain/evaluations.ts';
 import type { AttentionMap, Influence } from '../domain/explanations.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Profile } from '../domain/profiles.ts';
@@ -44,5 +45,6 @@ export interface TokenAttentionSource extends PreferenceTokenSource {
   weight: number;
 }
 
+export type ModelComparisonSource = NonNullable<ModelEvaluation['against']>;
 export type PreferenceProfileSource = Profile;
 export type SimilarUserSource = SimilarUser;

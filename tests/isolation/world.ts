@@ -195,6 +195,12 @@ async function fillByHand(owner: pg.Client, tenantId: string, word: string): Pro
     `INSERT INTO files_to_erase (tenant_id, sha256) VALUES ($1, repeat('f', 64))`,
     `INSERT INTO training_people (tenant_id, model_id, user_id)
        SELECT $1, models.id, users.id FROM models JOIN users USING (tenant_id) WHERE tenant_id = $1`,
+    `UPDATE models SET evaluation = jsonb_build_object(
+       'users', 3, 'pairs', 9, 'pairwiseAccuracy', 0.75, 'standardError', 0.1, 'topK', '[0.5, 0.75, 1]'::jsonb,
+       'calibrationError', 0.02, 'silhouette', 0.1, 'daviesBouldin', 2.5,
+       'byHistory', '[{"likes": 1, "dislikes": 1, "pairwiseAccuracy": 0.6, "standardError": 0.1}]'::jsonb,
+       'against', jsonb_build_object('modelId', id, 'difference', 0.01, 'standardError', 0.02),
+       'baselines', '[{"name": "chance", "pairwiseAccuracy": 0.5, "standardError": 0}]'::jsonb) WHERE tenant_id = $1`,
     `INSERT INTO idempotency_keys (tenant_id, asker, operation, key, request_sha256, ids, user_errors, user_ids)
        SELECT $1, id, 'submitComparison', '${word}-kept-' || external_id, sha256('x'), '{}', '[]', ARRAY[id]
        FROM users WHERE tenant_id = $1`,
