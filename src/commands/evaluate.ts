@@ -1,21 +1,23 @@
 /**
- * `palate evaluate`: measures a model on simulated people over pictures that you bring, beside simple scorers, and writes
- * a report as Markdown, JSON and plots.
+ * `palate evaluate`: measures a model on simulated people over pictures that you bring, or on a tenant's own people, beside
+ * simple scorers, and writes a report as Markdown, JSON and plots.
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { PalateError } from '../errors.ts';
 import { loadImageEncoder, SHIPPED_IMAGE_ENCODER } from '../inference/encoding/index.ts';
 import { loadArtifact, SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import type { ModelManifest } from '../model/artifact.ts';
 import { MODEL, REPORT_SIZE } from '../training/evaluation/baseReport.ts';
+import { reportFiles } from '../training/evaluation/reportFiles.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';
 import { checkOutput, encodePictures, readPictureList } from './simulation/pictureList.ts';
-import { measureModel, writeReport } from './simulation/report.ts';
+import { measureModel, writeFiles } from './simulation/report.ts';
 import { FEWEST_PEOPLE, wholeNumber, wholeNumberFrom } from './simulation/wholeNumber.ts';
 
 interface EvaluateOptions {
-  images: string;
-  metadata: string;
+  images?: string;
+  metadata?: string;
+  tenant?: string;
   model: string;
   seed?: number;
   people: number;
@@ -24,9 +26,17 @@ interface EvaluateOptions {
 
 export function evaluateCommand(): Command {
   return new Command('evaluate')
-    .description('Measure a model on simulated people, artists and tags that its training never saw.')
-    .requiredOption('--images <dir>', 'folder that the list’s file names are read from')
-    .requiredOption('--metadata <file>', 'the list: JSON, [{"file", "artist", "categories": [tag, …]}, …]')
+    .description('Measure a model on people that its training never saw: simulated ones, or a tenant’s.')
+    .option('--images <dir>', 'simulated people: folder that the list’s file names are read from')
+    .option('--metadata <file>', 'the list: JSON, [{"file", "artist", "categories": [tag, …]}, …]')
+    .addOption(
+      new Option('--tenant <id>', 'people of this tenant: its UUID, or its global id').conflicts([
+        'images',
+        'metadata',
+        'seed',
+        'people',
+      ]),
+    )
     .option('--model <dir>', 'folder of the model: manifest.json and its weights', SHIPPED_MODEL)
     .option('--seed <n>', 'of the split; the seed in the model’s manifest, if left out', wholeNumber)
     .option('--people <n>', 'people of each kind', wholeNumberFrom(FEWEST_PEOPLE), REPORT_SIZE.people)
@@ -40,14 +50,30 @@ it was trained with: under another seed, artists that it learned from fall into 
 good. Simple scorers on the same pairs, intervals, calibration, tokens and time: docs/evaluation.md says what each
 figure means. Some 15 minutes on two cores for 3,000 pictures and 3,000 people.
 
-Example:
+With --tenant, the newest judgements of a tenth of the tenant's people, whom no training learns from, are foretold
+from their older ones. The database is that of DATABASE_URL, or the embedded one under PALATE_DATA_DIR, whether the
+service runs or not. The figures are kept beside the version: Model.evaluation of the API.
+
+Examples:
   palate evaluate --images pictures/ --metadata pictures/metadata.json --out evaluation/
+  palate evaluate --tenant 0198c0de-… --out evaluation/
 
 ${EXIT_CODE_HELP}`,
     );
 }
 
-async function evaluate(options: EvaluateOptions): Promise<void> {
+async function evaluate({ images, metadata, tenant, ...options }: EvaluateOptions): Promise<void> {
+  if (tenant !== undefined) {
+    const { evaluateTenant } = await import('./evaluate/tenant.ts');
+    return evaluateTenant({ ...options, tenant });
+  }
+  if (images === undefined || metadata === undefined) {
+    throw new PalateError('BAD_USER_INPUT', 'Give --images and --metadata, or --tenant: who is to be measured?');
+  }
+  return evaluateSimulated({ ...options, images, metadata });
+}
+
+async function evaluateSimulated(options: EvaluateOptions & { images: string; metadata: string }): Promise<void> {
   const artifact = await loadArtifact(options.model);
   const seed = seedOf(artifact.manifest, options);
   const encoder = await loadImageEncoder(SHIPPED_IMAGE_ENCODER);
@@ -57,7 +83,7 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
     await checkOutput(options.out);
     const features = await encodePictures(encoder, options.images, pictures);
     const report = await measureModel({ pictures, features, seed }, artifact, options.people);
-    const files = await writeReport(options.out, report);
+    const files = await writeFiles(options.out, reportFiles(report));
     for (const { kind, pairwise } of report.rows.filter(
       (row) => row.scorer === MODEL && row.length === '8+8' && row.subset === 'all',
     )) {

@@ -101,23 +101,21 @@ async function forOwner(
     throw new PalateError('BAD_USER_INPUT', 'Say whose keys: --operator, or --tenant with its id.');
   }
   // They load the whole house: not for --help.
-  const [{ withDatabase }, { NO_TENANT, withTenant }, domain, { idOf }, { readTenant }] = await Promise.all([
+  const [{ withDatabase }, { NO_TENANT, withTenant }, domain, { tenantIdOf }, { readTenant }] = await Promise.all([
     import('./database.ts'),
     import('../database/client.ts'),
     import('../domain/apiKeys.ts'),
-    import('../domain/ids.ts'),
+    import('./tenantId.ts'),
     import('../domain/tenants.ts'),
   ]);
   await withDatabase(readConfig(process.env), async (database) => {
     if (operator) return withTenant(NO_TENANT, () => work(database, domain));
-    const id = idOf('Tenant', tenant!) ?? tenant!.toLowerCase();
-    const known = UUID.test(id) && id !== NO_TENANT && (await withTenant(id, () => readTenant(database)));
+    const id = tenantIdOf(tenant!);
+    const known = id !== NO_TENANT && (await withTenant(id, () => readTenant(database)));
     if (!known) throw new PalateError('BAD_USER_INPUT', `--tenant: there is no tenant ${tenant}.`);
     return withTenant(id, () => work(database, domain));
   });
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Who did it, for the audit log: whoever may run commands on this machine. */
 const doer = (what: string) => ({

@@ -13,8 +13,6 @@ interface TracesOptions {
   json?: boolean;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 export function tracesCommand(): Command {
   return new Command('traces')
     .description('Look for values, such as the ids of somebody erased, in every table and among the stored pictures.')
@@ -43,15 +41,14 @@ Exit status: ${EXIT.done} nothing found, or only what is kept; ${EXIT.partly} fo
 async function traces(values: string[], { tenant, json }: TracesOptions): Promise<void> {
   if (values.includes('')) throw new PalateError('BAD_USER_INPUT', 'A value is empty: it would be found everywhere.');
   const config = readConfig(process.env);
-  const [{ withDatabase }, { withTenant }, { findTraces }, { idOf }, { PictureStore }] = await Promise.all([
+  const [{ withDatabase }, { withTenant }, { findTraces }, { tenantIdOf }, { PictureStore }] = await Promise.all([
     import('./database.ts'),
     import('../database/client.ts'),
     import('../domain/traces.ts'),
-    import('../domain/ids.ts'),
+    import('./tenantId.ts'),
     import('../pictures/store.ts'),
   ]);
-  const tenantId = idOf('Tenant', tenant) ?? tenant.toLowerCase();
-  if (!UUID.test(tenantId)) throw new PalateError('BAD_USER_INPUT', `--tenant ${tenant} is no id of a tenant.`);
+  const tenantId = tenantIdOf(tenant);
   const pictures = await PictureStore.open(join(config.dataDirectory, 'pictures'));
   const found = await withDatabase(config, (database) =>
     withTenant(tenantId, () => findTraces({ database, pictures }, values)),

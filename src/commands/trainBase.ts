@@ -16,10 +16,11 @@ import { SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import { encodeWeights, type ModelArtifact } from '../model/artifact.ts';
 import { trainBaseModel } from '../training/baseModel.ts';
 import { MODEL, REPORT_SIZE } from '../training/evaluation/baseReport.ts';
+import { reportFiles } from '../training/evaluation/reportFiles.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';
 import { showProgress } from './progress.ts';
 import { checkOutput, encodeAll, encodePictures, readPictureList } from './simulation/pictureList.ts';
-import { measureModel, writeReport } from './simulation/report.ts';
+import { measureModel, writeFiles } from './simulation/report.ts';
 import { FEWEST_PEOPLE, wholeNumber, wholeNumberFrom } from './simulation/wholeNumber.ts';
 
 interface TrainBaseOptions {
@@ -107,7 +108,7 @@ async function trainBase(options: TrainBaseOptions): Promise<void> {
 
   await writeModel(options.out, base.artifact);
   const report = await measureModel({ pictures, features, seed }, base.artifact, options.people);
-  await writeReport(options.out, report);
+  await writeFiles(options.out, reportFiles(report));
   const at8 = report.rows.find(
     (row) => row.scorer === MODEL && row.kind === 'tags' && row.length === '8+8' && row.subset === 'all',
   );

@@ -32,11 +32,24 @@ export function serviceUrl(ownerUrl: string): string {
   return url.href;
 }
 
+/** Held while a process writes the role: PostgreSQL fails one of two that grant at once. "role". */
+const ROLE_LOCK = 0x726f6c65;
+
 /**
  * Makes the service's role where it is missing, sets its password, and grants it the rows of every table, but no
- * table. Runs after each migration. Throws NOT_READY where the role may do more than it should.
+ * table. Runs after each migration, of several processes in turn. Throws NOT_READY where the role may do more than it
+ * should.
  */
 export async function prepareServiceRole(owner: pg.ClientBase, ownerUrl: string): Promise<void> {
+  await owner.query('SELECT pg_advisory_lock($1)', [ROLE_LOCK]);
+  try {
+    await writeServiceRole(owner, ownerUrl);
+  } finally {
+    await owner.query('SELECT pg_advisory_unlock($1)', [ROLE_LOCK]);
+  }
+}
+
+async function writeServiceRole(owner: pg.ClientBase, ownerUrl: string): Promise<void> {
   const url = new URL(serviceUrl(ownerUrl));
   const role = decodeURIComponent(url.username);
   const name = pg.escapeIdentifier(role);

@@ -59,7 +59,7 @@ it('warns of a seed that is not the one the model was trained with', async () =>
 
 it('needs pictures and their list', async () => {
   const { status, stderr } = await palate(['evaluate', '--images', 'pictures'], { cwd: folder });
-  expect(stderr).toContain("required option '--metadata <file>' not specified");
+  expect(stderr).toContain('Give --images and --metadata, or --tenant');
   expect(status).toBe(2);
 });
 

@@ -51,7 +51,7 @@ it("makes a tenant's key, which is not an operator's", async () => {
 it.each([
   [['create', '--name', 'whose'], 'palate: Say whose keys: --operator, or --tenant with its id.\n'],
   [['list', '--tenant', NO_TENANT], `palate: --tenant: there is no tenant ${NO_TENANT}.\n`],
-  [['list', '--tenant', 'acme'], 'palate: --tenant: there is no tenant acme.\n'],
+  [['list', '--tenant', 'acme'], 'palate: --tenant acme is no id of a tenant.\n'],
   [['revoke', '--operator', 'plt_9'], 'palate: No key that is not revoked begins with "plt_9".\n'],
 ])('%j ends with 2 and one line that says why', async (args, stderr) => {
   expect(await keys(...args)).toEqual({ status: 2, stdout: '', stderr });

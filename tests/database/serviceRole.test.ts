@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { openDatabase, prepareDatabase } from '../../src/database/client.ts';
+import { prepareServiceRole } from '../../src/database/serviceRole.ts';
 import { registerImage } from '../../src/domain/images.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
 import { submitFeedback } from '../../src/domain/submitFeedback.ts';
@@ -45,4 +46,21 @@ it('an owner with CREATEROLE is enough, at the first start and at the next', asy
     await queue.stop(1);
     await database.$disconnect();
   }
+});
+
+it('several processes may make the role at once', async () => {
+  const url = new URL(serverUrl);
+  Object.assign(url, { username: name, password: encodeURIComponent('p@ss/word'), pathname: name });
+  const owners = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const owner = new pg.Client({ connectionString: url.href });
+      await owner.connect();
+      return owner;
+    }),
+  );
+  for (let round = 0; round < 3; round++) {
+    const made = await Promise.allSettled(owners.map((owner) => prepareServiceRole(owner, url.href)));
+    expect(made.filter(({ status }) => status === 'rejected')).toEqual([]);
+  }
+  await Promise.all(owners.map((owner) => owner.end()));
 });

@@ -8,7 +8,7 @@ import {
   REPORT_SIZE,
   reportBaseModel,
 } from '../../training/evaluation/baseReport.ts';
-import { reportFiles } from '../../training/evaluation/reportFiles.ts';
+import type { ReportFile } from '../../training/evaluation/reportFiles.ts';
 import { type Progress, showProgress } from '../progress.ts';
 
 /** @param people of each kind */
@@ -26,9 +26,8 @@ export async function measureModel(
   return report;
 }
 
-/** Writes the files into a folder that is there, and answers their names. */
-export async function writeReport(directory: string, report: BaseReport): Promise<string[]> {
-  const files = reportFiles(report);
+/** Writes files into a folder that is there, and answers their names. */
+export async function writeFiles(directory: string, files: readonly ReportFile[]): Promise<string[]> {
   for (const { name, content } of files) await writeFile(join(directory, name), content);
   return files.map(({ name }) => name);
 }
