@@ -9,21 +9,17 @@
  * paired differences and 95 % intervals, and how many random answers the chosen ones equal; ends with 1 where the
  * interval over people of all kinds does not lie above 0.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadImageEncoder, SHIPPED_IMAGE_ENCODER } from '../src/inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../src/inference/preferenceModel.ts';
 import { chooseQuestions } from '../src/inference/questions.ts';
 import { Random } from '../src/random.ts';
 import { itemVectorsOf } from '../src/training/baseModel.ts';
 import { type Interval, meanInterval, pairedDifference, pairwiseAccuracy } from '../src/training/evaluation/metrics.ts';
 import { scoreTasks } from '../src/training/evaluation/modelScorer.ts';
-import { InputTransform } from '../src/training/fitting/inputTransform.ts';
-import { type Matrix, matrix, takeRows } from '../src/training/fitting/linearAlgebra.ts';
 import { type Kind, SimulatedPeople } from '../src/training/simulation/people.ts';
-import { imagesOfPart, type Pictures, readPictures, splitPictures } from '../src/training/simulation/pictures.ts';
+import { imagesOfPart } from '../src/training/simulation/pictures.ts';
 import type { Task } from '../src/training/tasks.ts';
+import { loadPictures } from './support/pictures.ts';
 
 const KINDS: readonly Kind[] = ['tags', 'artists', 'mixture', 'direction'];
 /** Pictures a person can be asked about: so many of each side. */
@@ -31,7 +27,6 @@ const SIDE = 16;
 /** Random answers that the chosen ones are held against. */
 const COUNTS = [4, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 2 * SIDE];
 const TARGETS = 200;
-const ENCODED_AT_ONCE = 32;
 const PERCENT = 100;
 
 const { values } = parseArgs({
@@ -43,16 +38,8 @@ const { values } = parseArgs({
     answers: { type: 'string', default: '8' },
   },
 });
-if (!values.images || !values.metadata) {
-  process.stderr.write('Name the pictures with --images DIR and their metadata with --metadata FILE.\n');
-  process.exit(2);
-}
+const { pictures, split, features, z } = await loadPictures(values, Number(values.seed));
 const answers = Number(values.answers);
-const pictures = readPictures(JSON.parse(await readFile(values.metadata, 'utf8')));
-const split = splitPictures(pictures, values.seed);
-const features = await encode(values.images, pictures);
-const trained = takeRows(features, imagesOfPart(pictures, split, 'train'));
-const z = InputTransform.fit(trained, { dimensions: 256, scale: 16 }).apply(features);
 const people = new SimulatedPeople({ pictures, split, z });
 const model = await PreferenceModel.load(SHIPPED_MODEL);
 const vectors = await itemVectorsOf(model, features);
@@ -117,16 +104,4 @@ async function accuracies(
     const likedCount = tasks[i]!.liked.length;
     return pairwiseAccuracy(margins.slice(0, likedCount), margins.slice(likedCount));
   });
-}
-
-async function encode(directory: string, { files }: Pictures): Promise<Matrix> {
-  const encoder = await loadImageEncoder(SHIPPED_IMAGE_ENCODER);
-  const all = matrix(files.length, encoder.dimensions);
-  for (let start = 0; start < files.length; start += ENCODED_AT_ONCE) {
-    const some = files.slice(start, start + ENCODED_AT_ONCE);
-    const embeddings = await encoder.encode(await Promise.all(some.map((file) => readFile(join(directory, file)))));
-    for (const [i, embedding] of embeddings.entries()) all.data.set(embedding, (start + i) * all.columns);
-  }
-  await encoder.close();
-  return all;
 }

@@ -93,6 +93,7 @@ function rate(name: string): number {
   return isCoefficient(name) ? 3 : 1;
 }
 
+const MEASURE_EVERY = 50;
 /** Of the people whose profiles are looked at while training. */
 const VALIDATION_GROUPS = 6;
 const VALIDATION_GROUP_PEOPLE = 240;
@@ -100,6 +101,8 @@ const VALIDATION_GROUP_PEOPLE = 240;
 export interface BasePhase extends Phase {
   /** Profiles are measured too: the best weights are those that order pictures and tell people. */
   readonly profiles: boolean;
+  /** Steps between two measurements; 50, if left out. */
+  readonly measureEvery?: number;
 }
 
 /** Phase 1 trains the network, with the tokens silent; phase 2 network and tokens together. */
@@ -232,7 +235,7 @@ export class BaseTraining {
       architecture: artifact.manifest.architecture,
       shape: BATCH,
       threads: this.#input.threads ?? 1,
-      measureEvery: 50,
+      measureEvery: phase.measureEvery ?? MEASURE_EVERY,
       nextBatch: this.#nextBatch,
       measure: (at) => this.#measure({ ...artifact, parameters: at }, phase.profiles),
       ...(this.#input.onStep ? { onStep: this.#input.onStep } : {}),
