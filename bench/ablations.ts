@@ -17,14 +17,9 @@ import type { ModelArtifact } from '../src/model/artifact.ts';
 import { parameterSpecs } from '../src/model/parameters.ts';
 import type { LossWeights } from '../src/model/trainingGraph.ts';
 import { Random } from '../src/random.ts';
-import {
-  type BaseModel,
-  type BasePhase,
-  BaseTraining,
-  closedForm,
-  itemVectorsOf,
-  phases,
-} from '../src/training/baseModel.ts';
+import { BaseTraining } from '../src/training/base/baseModel.ts';
+import { type BaseModel, type BaseModelInput, closedForm, fitClosedForm } from '../src/training/base/closedForm.ts';
+import { type BasePhase, phases } from '../src/training/base/recipe.ts';
 import { type EvaluationSet, evaluate, type Outcome, personMeans } from '../src/training/evaluation/evaluation.ts';
 import { readTokens } from '../src/training/evaluation/modelMeasures.ts';
 import { modelScorer } from '../src/training/evaluation/modelScorer.ts';
@@ -33,6 +28,7 @@ import { markdownTable, percent } from '../src/training/evaluation/reportTables.
 import { buildEvaluationSet } from '../src/training/evaluation/simulatedSet.ts';
 import { type TokenReport, tokenReport } from '../src/training/evaluation/tokenReport.ts';
 import { type Matrix, matrix } from '../src/training/fitting/linearAlgebra.ts';
+import { itemVectorsOf } from '../src/training/itemVectors.ts';
 import { type Kind, plantGroups, SimulatedPeople } from '../src/training/simulation/people.ts';
 import type { Task } from '../src/training/tasks.ts';
 import { loadPictures } from './support/pictures.ts';
@@ -164,6 +160,8 @@ const people = new SimulatedPeople({
   z,
   groups: plantGroups(random.split('groups'), GROUPS, z.columns),
 });
+const fit = fitClosedForm(inputOf(1));
+const layouts = new Map<string, Outcome['layout']>();
 const measured = measuredSet();
 const grouped = Array.from({ length: GROUP_PEOPLE }, (_, i) =>
   people.sampleTask(random.split('grouped').split(i), 'group', 'test', {
@@ -213,12 +211,8 @@ async function block(title: string, variants: readonly Variant[]): Promise<strin
 }
 
 async function trainVariant(variant: Variant, seed: number, known: Map<string, Float32Array>): Promise<ModelArtifact> {
-  const input = {
-    ...{ pictures, features, promptEmbeddings: noPrompts(), encoders: { image: '0'.repeat(64), text: '0'.repeat(64) } },
-    ...{ seed: SPLIT_SEED, trainingSeed: seed, steps: { network: steps, tokens: steps } },
-    about: { name: variant.name, description: '', licence: '', training: {} },
-  };
-  const start: BaseModel = closedForm(input, variant.architecture);
+  const input = { ...inputOf(seed), about: { name: variant.name, description: '', licence: '', training: {} } };
+  const start: BaseModel = closedForm(input, variant.architecture, fit);
   const training = new BaseTraining(input, start);
   let { parameters } = start.artifact;
   let taken = JSON.stringify(variant.architecture);
@@ -243,6 +237,15 @@ async function measure({ name, tokens }: Variant, artifact: ModelArtifact): Prom
   const report = tokens ? tokenReport(await readTokens(model, vectors, grouped), new Random('clusters')) : null;
   await model.close();
   return { outcomes, tokens: report };
+}
+
+function inputOf(seed: number): BaseModelInput {
+  const nobody = '0'.repeat(64);
+  return {
+    ...{ pictures, features, promptEmbeddings: noPrompts(), encoders: { image: nobody, text: nobody } },
+    ...{ seed: SPLIT_SEED, trainingSeed: seed, steps: { network: steps, tokens: steps } },
+    about: { name: '', description: '', licence: '', training: {} },
+  };
 }
 
 /** People of prompts read none here: pictures alone are measured. */
@@ -329,7 +332,6 @@ function averageOverSeeds(seeds: readonly (readonly Outcome[])[]): Outcome[] {
   });
 }
 
-const layouts = new Map<string, Outcome['layout']>();
 /** The same object for the same people, whichever variant was measured on them. */
 function layoutOf({ kind, layout }: Outcome): Outcome['layout'] {
   if (!layouts.has(kind)) layouts.set(kind, layout);

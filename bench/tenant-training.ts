@@ -17,7 +17,6 @@ import { type ItemVector, loadArtifact, PreferenceModel, SHIPPED_MODEL } from '.
 import { itemVectorSize } from '../src/model/architecture.ts';
 import type { ModelArtifact } from '../src/model/artifact.ts';
 import { Random } from '../src/random.ts';
-import { itemVectorsOf } from '../src/training/baseModel.ts';
 import { evaluate } from '../src/training/evaluation/evaluation.ts';
 import { readTokens } from '../src/training/evaluation/modelMeasures.ts';
 import { modelScorer } from '../src/training/evaluation/modelScorer.ts';
@@ -25,6 +24,7 @@ import { type ReportRow, summarise } from '../src/training/evaluation/report.ts'
 import { percent } from '../src/training/evaluation/reportTables.ts';
 import { tokenReport } from '../src/training/evaluation/tokenReport.ts';
 import { fineTune } from '../src/training/feedback/fineTune.ts';
+import { itemVectorsOf } from '../src/training/itemVectors.ts';
 import { plantGroups, SimulatedPeople } from '../src/training/simulation/people.ts';
 import { drawQuality, QualityPeople } from '../src/training/simulation/qualityPeople.ts';
 import { partOfSimulated, writeSimulatedTenant } from '../src/training/simulation/tenant.ts';

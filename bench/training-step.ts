@@ -15,7 +15,7 @@ import { initialParameters, parameterLayout, trainableParameters } from '../src/
 import { batchInputs, fullForward, trainingGraph } from '../src/model/trainingGraph.ts';
 import { add, concat, Graph, gradients, linear, productOf, reshape, split } from '../src/onnx/index.ts';
 import { Random } from '../src/random.ts';
-import { phases } from '../src/training/baseModel.ts';
+import { phases } from '../src/training/base/recipe.ts';
 import { figure, medians } from './support/measure.ts';
 
 const PAIRS = 64;

@@ -14,7 +14,7 @@ import {
 } from '../inference/encoding/index.ts';
 import { SHIPPED_MODEL } from '../inference/preferenceModel.ts';
 import { encodeWeights, type ModelArtifact } from '../model/artifact.ts';
-import { trainBaseModel } from '../training/baseModel.ts';
+import { trainBaseModel } from '../training/base/baseModel.ts';
 import { MODEL, REPORT_SIZE } from '../training/evaluation/baseReport.ts';
 import { reportFiles } from '../training/evaluation/reportFiles.ts';
 import { EXIT_CODE_HELP } from './exitCodes.ts';

@@ -3,7 +3,7 @@ import { openSession, type Session, type Tensor, type Tensors } from '../../src/
 import { initialParameters, parameterLayout } from '../../src/model/parameters.ts';
 import { type BatchShape, trainingGraph } from '../../src/model/trainingGraph.ts';
 import { Random } from '../../src/random.ts';
-import { phases } from '../../src/training/baseModel.ts';
+import { phases } from '../../src/training/base/recipe.ts';
 import { Batcher } from '../../src/training/batches.ts';
 import { pairwiseAccuracy } from '../../src/training/evaluation/metrics.ts';
 import { dot, matrix, row } from '../../src/training/fitting/linearAlgebra.ts';

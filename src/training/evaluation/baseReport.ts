@@ -5,9 +5,10 @@
 import { type ItemVector, PreferenceModel } from '../../inference/preferenceModel.ts';
 import type { ModelArtifact } from '../../model/artifact.ts';
 import { Random } from '../../random.ts';
-import { itemVectorsOf, ratedTasks } from '../baseModel.ts';
+import { ratedTasks } from '../base/calibration.ts';
 import { InputTransform } from '../fitting/inputTransform.ts';
 import { type Matrix, matrix } from '../fitting/linearAlgebra.ts';
+import { itemVectorsOf } from '../itemVectors.ts';
 import { plantGroups, SimulatedPeople } from '../simulation/people.ts';
 import { type Part, type Pictures, splitPictures } from '../simulation/pictures.ts';
 import type { Task } from '../tasks.ts';

@@ -2,7 +2,7 @@
 import type { ModelArtifact } from '../../../src/model/artifact.ts';
 import { parameterLayout } from '../../../src/model/parameters.ts';
 import { Random } from '../../../src/random.ts';
-import { closedForm } from '../../../src/training/baseModel.ts';
+import { closedForm } from '../../../src/training/base/closedForm.ts';
 import {
   type BaseReport,
   type BaseReportInput,

@@ -1,21 +1,17 @@
 /** The base model over drawn pictures: the closed form that it starts from, and what a short training makes of it. */
-import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
-import { BASE_ARCHITECTURE } from '../../src/model/architecture.ts';
-import { encodeWeights, parseManifest, sha256Of } from '../../src/model/artifact.ts';
-import { Random } from '../../src/random.ts';
-import {
-  type BaseModel,
-  type BaseModelInput,
-  closedForm,
-  itemVectorsOf,
-  trainBaseModel,
-} from '../../src/training/baseModel.ts';
-import { pairwiseAccuracy } from '../../src/training/evaluation/metrics.ts';
-import { scoreTasks } from '../../src/training/evaluation/modelScorer.ts';
-import { dot, matrix, row } from '../../src/training/fitting/linearAlgebra.ts';
-import { SimulatedPeople } from '../../src/training/simulation/people.ts';
-import { readPictures } from '../../src/training/simulation/pictures.ts';
-import { type Task, targetsOf } from '../../src/training/tasks.ts';
+import { PreferenceModel } from '../../../src/inference/preferenceModel.ts';
+import { BASE_ARCHITECTURE } from '../../../src/model/architecture.ts';
+import { encodeWeights, parseManifest, sha256Of } from '../../../src/model/artifact.ts';
+import { Random } from '../../../src/random.ts';
+import { trainBaseModel } from '../../../src/training/base/baseModel.ts';
+import { type BaseModel, type BaseModelInput, closedForm } from '../../../src/training/base/closedForm.ts';
+import { pairwiseAccuracy } from '../../../src/training/evaluation/metrics.ts';
+import { scoreTasks } from '../../../src/training/evaluation/modelScorer.ts';
+import { dot, matrix, row } from '../../../src/training/fitting/linearAlgebra.ts';
+import { itemVectorsOf } from '../../../src/training/itemVectors.ts';
+import { SimulatedPeople } from '../../../src/training/simulation/people.ts';
+import { readPictures } from '../../../src/training/simulation/pictures.ts';
+import { type Task, targetsOf } from '../../../src/training/tasks.ts';
 
 const ARTISTS = 600;
 const PICTURES_EACH = 2;
