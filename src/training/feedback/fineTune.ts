@@ -69,7 +69,7 @@ const phase = (steps: number): Phase => ({
   name: 'tenant',
   steps,
   learningRate: 3e-4,
-  losses: { base: 1, contrastive: 1, token: 1, information: 1, twins: 0.5 },
+  losses: { base: 1, contrastive: 1, token: 1, information: 0, twins: 1 },
   rate: (name) => (isFrozen(name) ? 0 : isCoefficient(name) ? 3 : 1),
   patience: 8,
 });
