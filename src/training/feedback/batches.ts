@@ -9,9 +9,10 @@ import { type Architecture, itemVectorSize } from '../../model/architecture.ts';
 import type { BatchShape } from '../../model/trainingGraph.ts';
 import type { Random } from '../../random.ts';
 import { placesOf } from '../batches.ts';
+import { expected } from '../fitting/ridge.ts';
 import { sampleHistoryCounts } from '../simulation/people.ts';
 import type { PersonJudgement, PersonJudgements } from './people.ts';
-import { expected, type PopulationRidge } from './prior.ts';
+import type { PopulationRidge } from './prior.ts';
 import type { Snapshot } from './snapshot.ts';
 import { thin } from './thinning.ts';
 

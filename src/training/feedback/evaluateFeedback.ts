@@ -22,10 +22,11 @@ import { modelScorer } from '../evaluation/modelScorer.ts';
 import { contentScorer, fitPrior, popularityScorer } from '../evaluation/populationPrior.ts';
 import { type ReportRow, summarise } from '../evaluation/report.ts';
 import { type TokenReport, tokenReport } from '../evaluation/tokenReport.ts';
+import { expected } from '../fitting/ridge.ts';
 import { type HistoryItem, type Task, targetsOf } from '../tasks.ts';
 import { FeatureProducts } from './featureProducts.ts';
 import { type HeldOutPerson, heldOutTasks, vectorsOf } from './heldOut.ts';
-import { expected, fitRidge } from './prior.ts';
+import { fitRidge } from './prior.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Names in the rows. */

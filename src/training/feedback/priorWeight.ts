@@ -11,9 +11,10 @@ import { parameterLayout } from '../../model/parameters.ts';
 import type { Random } from '../../random.ts';
 import { scoreTasks } from '../evaluation/modelScorer.ts';
 import { fitCoefficients, type LogisticSample } from '../fitting/logisticFit.ts';
+import { expected } from '../fitting/ridge.ts';
 import { targetsOf } from '../tasks.ts';
 import { heldOutTasks, vectorsOf } from './heldOut.ts';
-import { expected, type PopulationRidge } from './prior.ts';
+import type { PopulationRidge } from './prior.ts';
 import type { Snapshot } from './snapshot.ts';
 import { thin } from './thinning.ts';
 

@@ -11,9 +11,10 @@ import { scoreTasks } from '../../../src/training/evaluation/modelScorer.ts';
 import { FeedbackBatcher } from '../../../src/training/feedback/batches.ts';
 import { type FineTuned, type FineTuneInput, fineTune } from '../../../src/training/feedback/fineTune.ts';
 import { heldOutTasks, vectorsOf } from '../../../src/training/feedback/heldOut.ts';
-import { expected, fitRidge } from '../../../src/training/feedback/prior.ts';
+import { fitRidge } from '../../../src/training/feedback/prior.ts';
 import type { Snapshot } from '../../../src/training/feedback/snapshot.ts';
 import { thin } from '../../../src/training/feedback/thinning.ts';
+import { expected } from '../../../src/training/fitting/ridge.ts';
 import { SMALL_ARCHITECTURE, smallArtifact } from '../../support/model.ts';
 import { smallTenant } from '../../support/tenantFeedback.ts';
 
