@@ -93,6 +93,7 @@ async function makeLists(
   );
   const vectors = await readItemVectors(database, model.row.tower, [...new Set(shortlists.flat())]);
   const scores = await scoreTargets(
+    database,
     model,
     known.map(({ user }, i) => ({
       user,

@@ -2,10 +2,12 @@
  * Scoring and ranking: how much users would like images. However many users and images are asked for together, the
  * rows are read in one batch and the model runs once. Reasons are explanations.ts.
  */
+import type { Database } from '../database/client.ts';
 import { PalateError } from '../errors.ts';
 import { readItemVectors } from './itemVectors.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import type { Platform } from './platform.ts';
+import { type Popularity, readPopularity } from './popularity.ts';
 import { type Reading, type ReadUser, readUsers } from './userStates.ts';
 
 /** The most candidates that one ranking takes. */
@@ -73,6 +75,7 @@ export async function scoreMany(platform: Platform, requests: readonly ScoreRequ
 
   const sorted = requests.map(({ userId, imageIds }) => sortOut(users.get(userId), imageIds, images));
   const scores = await scoreTargets(
+    platform.database,
     model,
     sorted.flatMap(({ user, targets }) => (user ? [{ user, targets }] : [])),
   );
@@ -84,13 +87,19 @@ type Target = { imageId: string; vector: Uint16Array };
 
 /** One pass of the model over several users and the targets of each; scores in the order of the targets. */
 export async function scoreTargets(
+  database: Database,
   model: ServingModel,
   requests: readonly { user: ReadUser; targets: readonly Target[] }[],
 ): Promise<Score[][]> {
   const asked = requests.filter(({ targets }) => targets.length > 0);
   if (asked.length === 0) return requests.map(() => []);
+  const popularity = model.network.readsPopularity ? await popularityOf(database, asked) : null;
   const answers = await model.network.score(
-    asked.map(({ user, targets }) => ({ state: user.state, targets: targets.map(({ vector }) => vector) })),
+    asked.map(({ user, targets }, i) => ({
+      state: user.state,
+      targets: targets.map(({ vector }) => vector),
+      ...(popularity ? { popularity: popularity[i]! } : {}),
+    })),
   );
   const byRequest = new Map(asked.map((request, i) => [request, answers[i]!]));
   return requests.map((request) =>
@@ -103,6 +112,19 @@ export async function scoreTargets(
       reading: request.user.reading,
     })),
   );
+}
+
+/** What others made of each request's targets. */
+async function popularityOf(
+  database: Database,
+  requests: readonly { user: ReadUser; targets: readonly Target[] }[],
+): Promise<Popularity[][]> {
+  const pairs = requests.flatMap(({ user, targets }) =>
+    targets.map(({ imageId }) => ({ userId: user.reading.userId, imageId })),
+  );
+  const found = await readPopularity(database, pairs);
+  let next = 0;
+  return requests.map(({ targets }) => targets.map(() => found[next++]!));
 }
 
 /** Greatest margin first: value may round to the same number where the margin still tells. Stable. */

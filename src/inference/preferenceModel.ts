@@ -10,6 +10,7 @@ import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts
 import { itemVectorSize } from '../model/architecture.ts';
 import { decodeModel, type ModelArtifact, parseManifest, towerHash } from '../model/artifact.ts';
 import { itemGraph, scoreGraph, stateGraph } from '../model/graphs.ts';
+import { parameterLayout } from '../model/parameters.ts';
 import { calibrated } from './calibration.ts';
 import { type ExecutionProvider, openSession, type Session, type Tensor } from './session.ts';
 import { type ItemVector, type Judgement, StateInputs, type UserState } from './userState.ts';
@@ -116,6 +117,12 @@ export class PreferenceModel {
   }
   get tokens(): number {
     return this.manifest.architecture.tokens;
+  }
+  /** Whether what others made of an image moves its score: not in the base model. */
+  get readsPopularity(): boolean {
+    const { architecture } = this.manifest;
+    const gain = this.#artifact.parameters[parameterLayout(architecture).range('prior.gain').start];
+    return architecture.parts.prior && gain !== 0;
   }
 
   /**
