@@ -2,10 +2,10 @@
  * What each part of the method is worth: the paper's network and Palate's model, trained part by part on the same
  * simulated people, five seeds each, measured on artists and tags that none of them met. With pictures that you bring:
  *
- *     npx tsx bench/ablations.ts --images DIR --metadata FILE [--seeds 5] [--steps 200] [--people 600] [--out docs/ablations.md]
+ *     npx tsx bench/ablations.ts --images DIR --metadata FILE [--seeds 5] [--steps 150] [--people 600] [--out docs/ablations.md]
  *
- * FILE is a list of {file, artist, categories}, `file` relative to DIR. Every variant takes twice --steps steps, keeps the
- * weights that did best on validation artists, and is matched in parameters: without tokens, the feed-forward layers are
+ * FILE is a list of {file, artist, categories}, `file` relative to DIR. Every variant takes twice --steps steps, each half
+ * kept only where it did better on validation artists than what it began from, and is matched in parameters: without tokens, the feed-forward layers are
  * as much wider. A pair's result is its mean over the seeds; intervals are over people × artists. Some 40 minutes on one
  * core. Writes the page to --out, or prints it.
  */
@@ -45,7 +45,7 @@ const { values } = parseArgs({
     images: { type: 'string' },
     metadata: { type: 'string' },
     seeds: { type: 'string', default: '5' },
-    steps: { type: 'string', default: '200' },
+    steps: { type: 'string', default: '150' },
     people: { type: 'string', default: '600' },
     out: { type: 'string' },
   },
@@ -70,7 +70,7 @@ const BOTH: LossWeights = { ...BASE, contrastive: 1 };
 const isToken = (name: string) => /^tokens$|\.token(Keys|Values)$/.test(name);
 const phase = (name: string, losses: LossWeights, rate: BasePhase['rate'], times = 1): BasePhase => ({
   ...{ name, losses, rate, steps: times * steps, learningRate: 1e-3 },
-  ...{ patience: 100, profiles: false, measureEvery: 100 },
+  ...{ patience: 100, profiles: false, measureEvery: steps },
 });
 const network = (losses: LossWeights) => phase('network', losses, (name) => (isToken(name) ? 0 : 1));
 const together = (losses: LossWeights, times = 1) => phase('network and tokens', losses, () => 1, times);
@@ -138,7 +138,7 @@ function paperVariants(): Variant[] {
 
 function palateVariants(): Variant[] {
   const [first, second] = phases({ network: steps, tokens: steps });
-  const of = (phase: BasePhase, losses: LossWeights): BasePhase => ({ ...phase, losses, measureEvery: 100 });
+  const of = (phase: BasePhase, losses: LossWeights): BasePhase => ({ ...phase, losses, measureEvery: steps });
   const plain = (losses: LossWeights) => Array(2).fill({ phase: of(first, losses) });
   const architecture = BASE_ARCHITECTURE;
   return [
@@ -349,6 +349,6 @@ What each part of the method is worth, made by one command:
 
     npx tsx bench/ablations.ts --images DIR --metadata FILE --seeds ${values.seeds} --steps ${steps} --people ${values.people} --out docs/ablations.md
 
-${values.people} simulated people of each of four kinds, 8 likes and 8 dislikes, over artists and tags that training never met; ${values.seeds} training seeds over one split, ${2 * steps} steps each, the weights kept that did best on validation artists. Pairwise accuracy in per cent; a pair's result is its mean over the seeds, intervals are 95 % over people × artists, paired. "± over seeds" is the standard deviation of one seed's figure. *ARI of profiles*: adjusted Rand index of k-means clusters of profiles with six planted groups (0 is chance). *Tokens in use*: exp of the entropy of the mean attention.
+${values.people} simulated people of each of four kinds, 8 likes and 8 dislikes, over artists and tags that training never met; ${values.seeds} training seeds over one split, ${2 * steps} steps each, each half of them kept only where it did better on validation artists than what it began from. Pairwise accuracy in per cent; a pair's result is its mean over the seeds, intervals are 95 % over people × artists, paired. "± over seeds" is the standard deviation of one seed's figure. *ARI of profiles*: adjusted Rand index of k-means clusters of profiles with six planted groups (0 is chance). *Tokens in use*: exp of the entropy of the mean attention.
 `;
 }
