@@ -2,12 +2,12 @@
  * What each part of the method is worth: the paper's network and Palate's model, trained part by part on the same
  * simulated people, five seeds each, measured on artists and tags that none of them met. With pictures that you bring:
  *
- *     npx tsx bench/ablations.ts --images DIR --metadata FILE [--seeds 5] [--steps 100] [--people 600] [--out docs/ablations.md]
+ *     npx tsx bench/ablations.ts --images DIR --metadata FILE [--seeds 5] [--steps 200] [--people 600] [--out docs/ablations.md]
  *
  * FILE is a list of {file, artist, categories}, `file` relative to DIR. Every variant takes twice --steps steps, each half
  * kept only where it did better on validation artists than what it began from, and is matched in parameters: without tokens, the feed-forward layers are
- * as much wider. A pair's result is its mean over the seeds; intervals are over people × artists. Some 20 minutes on two
- * cores. Writes the page to --out, or prints it.
+ * as much wider. A pair's result is its mean over the seeds; intervals are over people × artists. Some 40 minutes on two
+ * cores; the page is written after each seed. Writes the page to --out, or prints it.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -45,7 +45,7 @@ const { values } = parseArgs({
     images: { type: 'string' },
     metadata: { type: 'string' },
     seeds: { type: 'string', default: '5' },
-    steps: { type: 'string', default: '100' },
+    steps: { type: 'string', default: '200' },
     people: { type: 'string', default: '600' },
     out: { type: 'string' },
   },
@@ -171,15 +171,18 @@ const grouped = Array.from({ length: GROUP_PEOPLE }, (_, i) =>
     dislikedTargets: 1,
   }),
 );
-// Side by side: a step runs in a thread of its own.
-const blocks = await Promise.all([
-  block('The network of the paper', paperVariants()),
-  block('Palate’s model', palateVariants()),
-]);
-const page = blocks.join('\n');
-const text = `${intro()}\n${page}`;
-if (values.out) await writeFile(values.out, text);
-else process.stdout.write(text);
+const blocks = [
+  { title: 'The network of the paper', variants: paperVariants(), results: new Map<string, Measured[]>() },
+  { title: 'Palate’s model', variants: palateVariants(), results: new Map<string, Measured[]>() },
+];
+for (let seed = 1; seed <= Number(values.seeds); seed++) {
+  // Side by side: a step runs in a thread of its own.
+  await Promise.all(blocks.map((block) => runSeed(block, seed)));
+  const page = blocks.map(({ title, variants, results }) => blockPage(title, variants, results)).join('\n');
+  const text = `${intro(seed)}\n${page}`;
+  if (values.out) await writeFile(values.out, text);
+  else if (seed === Number(values.seeds)) process.stdout.write(text);
+}
 
 /** People of each kind, and all of them together. */
 function measuredSet(): EvaluationSet {
@@ -194,22 +197,14 @@ interface Measured {
   readonly tokens: TokenReport | null;
 }
 
-async function block(title: string, variants: readonly Variant[]): Promise<string> {
-  const results = new Map<string, Measured[]>(variants.map(({ name }) => [name, []]));
-  for (let seed = 1; seed <= Number(values.seeds); seed++) {
-    const known = new Map<string, Float32Array>();
-    for (const variant of variants) {
-      const model = await trainVariant(variant, seed, known);
-      results.get(variant.name)!.push(await measure(variant, model));
-      const mean = results
-        .get(variant.name)!
-        .at(-1)!
-        .outcomes.find(({ kind }) => kind === EVERYBODY)!.pairwise;
-      const accuracy = mean.reduce((sum, value) => sum + value, 0) / mean.length;
-      process.stderr.write(`${title}, seed ${seed}, ${variant.name}: ${percent(accuracy)} %\n`);
-    }
+async function runSeed({ title, variants, results }: (typeof blocks)[number], seed: number): Promise<void> {
+  const known = new Map<string, Float32Array>();
+  for (const variant of variants) {
+    const found = await measure(variant, await trainVariant(variant, seed, known));
+    results.set(variant.name, [...(results.get(variant.name) ?? []), found]);
+    const accuracy = meanOf(found.outcomes.find(({ kind }) => kind === EVERYBODY)!.pairwise);
+    process.stderr.write(`${title}, seed ${seed}, ${variant.name}: ${percent(accuracy)} %\n`);
   }
-  return blockPage(title, variants, results);
 }
 
 async function trainVariant(variant: Variant, seed: number, known: Map<string, Float32Array>): Promise<ModelArtifact> {
@@ -344,13 +339,13 @@ function meanOf(numbers: ArrayLike<number>): number {
   return Array.from(numbers).reduce((sum, value) => sum + value, 0) / numbers.length;
 }
 
-function intro(): string {
+function intro(seeds: number): string {
   return `# Ablations
 
 What each part of the method is worth, made by one command:
 
     npx tsx bench/ablations.ts --images DIR --metadata FILE --seeds ${values.seeds} --steps ${steps} --people ${values.people} --out docs/ablations.md
 
-${values.people} simulated people of each of four kinds, 8 likes and 8 dislikes, over artists and tags that training never met; ${values.seeds} training seeds over one split, ${2 * steps} steps each, each half of them kept only where it did better on validation artists than what it began from. Pairwise accuracy in per cent; a pair's result is its mean over the seeds, intervals are 95 % over people × artists, paired. "± over seeds" is the standard deviation of one seed's figure. *ARI of profiles*: adjusted Rand index of k-means clusters of profiles with six planted groups (0 is chance). *Tokens in use*: exp of the entropy of the mean attention.
+${values.people} simulated people of each of four kinds, 8 likes and 8 dislikes, over artists and tags that training never met; ${seeds} training seeds over one split, ${2 * steps} steps each, each half of them kept only where it did better on validation artists than what it began from. Pairwise accuracy in per cent; a pair's result is its mean over the seeds, intervals are 95 % over people × artists, paired. "± over seeds" is the standard deviation of one seed's figure. *ARI of profiles*: adjusted Rand index of k-means clusters of profiles with six planted groups (0 is chance). *Tokens in use*: exp of the entropy of the mean attention.
 `;
 }

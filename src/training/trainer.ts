@@ -31,8 +31,8 @@ export interface TrainerOptions {
   readonly measureEvery: number;
   /** The batch of a step, from 1. A training that is to be resumed needs the same one for the same step. */
   nextBatch(step: number): Tensors;
-  /** Accuracy of weights on held-out people, 0 to 1. */
-  measure(weights: Float32Array): Promise<number>;
+  /** On held-out people. */
+  measure(weights: Float32Array): Promise<Measured>;
   onStep?(step: StepReport): void;
   /** Ends the phase before its next step: `trainPhase` then throws the signal's reason. */
   readonly signal?: AbortSignal;
@@ -56,10 +56,15 @@ export interface PhaseState {
   readonly sinceBest: number;
 }
 
-export interface PhaseResult {
-  readonly weights: Float32Array;
-  /** On held-out people, 0 to 1. */
+export interface Measured {
+  /** Pairwise accuracy, 0 to 1. */
   readonly accuracy: number;
+  /** What the best weights are chosen by: higher is better. */
+  readonly score: number;
+}
+
+export interface PhaseResult extends Measured {
+  readonly weights: Float32Array;
 }
 
 export interface StepReport {
@@ -120,8 +125,8 @@ export async function trainPhase(start: Float32Array, phase: Phase, options: Tra
       };
       moveAverage(state.average, state.weights, step);
       const measured = step % measureEvery === 0 || step === phase.steps;
-      const accuracy = measured ? await options.measure(state.average) : null;
-      if (accuracy !== null) state = { ...state, ...judged(state, accuracy) };
+      const found = measured ? await options.measure(state.average) : null;
+      if (found !== null) state = { ...state, ...judged(state, found) };
       options.onStep?.({
         phase: phase.name,
         step,
@@ -130,7 +135,7 @@ export async function trainPhase(start: Float32Array, phase: Phase, options: Tra
         contrastive: 'contrastive' in result ? scalarOf(result, 'contrastive') : 0,
         loss,
         gradientNorm: scalarOf(result, 'gradientNorm'),
-        validationAccuracy: accuracy,
+        validationAccuracy: found?.accuracy ?? null,
       });
       if (measured) await options.onState?.(state);
     }
@@ -147,14 +152,14 @@ async function beginning(start: Float32Array, { measure }: TrainerOptions): Prom
     firstMoment: new Float32Array(start.length),
     secondMoment: new Float32Array(start.length),
     average: start.slice(),
-    best: { weights: start, accuracy: await measure(start) },
+    best: { weights: start, ...(await measure(start)) },
     sinceBest: 0,
   };
 }
 
 /** After a measurement: the better of the best and the average. */
-function judged({ average, best, sinceBest }: PhaseState, accuracy: number): Pick<PhaseState, 'best' | 'sinceBest'> {
-  if (accuracy > best.accuracy) return { best: { weights: average.slice(), accuracy }, sinceBest: 0 };
+function judged({ average, best, sinceBest }: PhaseState, found: Measured): Pick<PhaseState, 'best' | 'sinceBest'> {
+  if (found.score > best.score) return { best: { weights: average.slice(), ...found }, sinceBest: 0 };
   return { best, sinceBest: sinceBest + 1 };
 }
 

@@ -124,10 +124,12 @@ const heldOut = (() => {
   };
 })();
 
+const asMeasured = (accuracy: number) => ({ accuracy, score: accuracy });
+
 /** Rises at every measurement: the last averaged weights are handed back. */
 const rising = () => {
   let measured = 0;
-  return async () => measured++;
+  return async () => ({ accuracy: measured, score: measured++ });
 };
 
 const train = (given: Float32Array, ofPhase: Phase, options: Partial<TrainerOptions> = {}) =>
@@ -146,7 +148,7 @@ describe('a training run', () => {
     const before = await heldOut(start);
     const { weights, accuracy } = await train(start, phase(), {
       measureEvery: 40,
-      measure: heldOut,
+      measure: async (weights) => asMeasured(await heldOut(weights)),
       onStep: (report) => steps.push(report),
     });
     const mean = (some: StepReport[]) => some.reduce((sum, { base }) => sum + base, 0) / some.length;
@@ -188,14 +190,18 @@ describe('a training run', () => {
     let last = 0;
     const { weights, accuracy } = await train(start, phase({ patience: 2 }), {
       measureEvery: 5,
-      measure: async (measured) => measures[seen.push(measured.slice()) - 1]!,
+      // Accuracy falls where the score rises: it is the score that chooses.
+      measure: async (measured) => {
+        const score = measures[seen.push(measured.slice()) - 1]!;
+        return { accuracy: 1 - score, score };
+      },
       onStep: (report) => {
         last = report.step;
       },
     });
     expect(seen).toHaveLength(5); // the start, 0.6, the best, and two that are no better
     expect(last).toBe(20);
-    expect(accuracy).toBe(0.7);
+    expect(accuracy).toBeCloseTo(0.3, 12);
     expect(weights).toEqual(seen[2]);
     expect(weights).not.toEqual(seen[4]);
   });
@@ -203,7 +209,7 @@ describe('a training run', () => {
   it('gives back the start where nothing did better', async () => {
     const { weights, accuracy } = await train(start, phase({ steps: 6 }), {
       measureEvery: 2,
-      measure: async () => 0.5,
+      measure: async () => asMeasured(0.5),
     });
     expect(accuracy).toBe(0.5);
     expect(weights).toEqual(start);

@@ -11,16 +11,15 @@ import { Batcher } from '../batches.ts';
 import { type EvaluationSet, evaluate } from '../evaluation/evaluation.ts';
 import { readTokens } from '../evaluation/modelMeasures.ts';
 import { modelScorer } from '../evaluation/modelScorer.ts';
-import { fartherThanTwin } from '../evaluation/profileClusters.ts';
 import { buildEvaluationSet } from '../evaluation/simulatedSet.ts';
-import { rootsOf } from '../evaluation/tokenReport.ts';
+import { ownHalvesFound } from '../evaluation/tokenReport.ts';
 import { InputTransform } from '../fitting/inputTransform.ts';
 import type { Matrix } from '../fitting/linearAlgebra.ts';
 import { itemVectorsOf } from '../itemVectors.ts';
 import { type Kind, plantGroups, SimulatedPeople } from '../simulation/people.ts';
 import { PromptPeople } from '../simulation/promptPeople.ts';
 import type { Task } from '../tasks.ts';
-import { trainPhase } from '../trainer.ts';
+import { type Measured, trainPhase } from '../trainer.ts';
 import { calibrate } from './calibration.ts';
 import { type BaseModel, type BaseModelInput, closedForm } from './closedForm.ts';
 import { BATCH, type BasePhase, phases, sampleTrainingTask } from './recipe.ts';
@@ -98,17 +97,16 @@ export class BaseTraining {
     return { ...this.#start, artifact: { ...trained, manifest: { ...trained.manifest, calibration } } };
   }
 
-  /** Pairwise accuracy; with profiles, its mean with the share of halves that are farther than a history's other half. */
-  async #measure(artifact: ModelArtifact, profiles: boolean): Promise<number> {
+  /** With profiles, the score is the mean of accuracy and of how well half histories find their other half. */
+  async #measure(artifact: ModelArtifact, profiles: boolean): Promise<Measured> {
     const model = await PreferenceModel.open(artifact);
     const vectors = await itemVectorsOf(model, this.#input.features);
     const outcomes = await evaluate(this.#validation, [modelScorer('model', model, vectors)]);
     const accuracy = mean(outcomes.map(({ pairwise }) => mean(pairwise)));
     const halves = profiles ? (await readTokens(model, vectors, this.#grouped)).halves : null;
     await model.close();
-    if (!halves) return accuracy;
-    const both = [...halves.map(([first]) => first), ...halves.map(([, second]) => second)];
-    return (accuracy + mean(fartherThanTwin(rootsOf(both.map(({ profile }) => profile))))) / 2;
+    if (!halves) return { accuracy, score: accuracy };
+    return { accuracy, score: (accuracy + ownHalvesFound(halves)) / 2 };
   }
 }
 

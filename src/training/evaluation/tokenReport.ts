@@ -11,6 +11,7 @@ import { type Interval, meanInterval } from './metrics.ts';
 import {
   type ClusterQuality,
   clusterQuality,
+  fartherThanTwin,
   type GroupRecovery,
   groupRecovery,
   type HalvesAgreement,
@@ -118,6 +119,13 @@ function halvesReport(roots: Matrix, tastes: Matrix, { halves, groups }: TokenIn
 /** Square roots of attention weights, brought to unit length: inner products are then one less a squared Hellinger distance. */
 export function rootsOf(profiles: readonly ArrayLike<number>[]): Matrix {
   return scaleRows(toMatrix(profiles.map((profile) => Float64Array.from(profile, Math.sqrt))));
+}
+
+/** By profiles: the share of everybody's half histories that are farther from one than its other half is; 0.5 by chance. */
+export function ownHalvesFound(halves: TokenInput['halves']): number {
+  const both = [...halves.map(([first]) => first), ...halves.map(([, second]) => second)];
+  const farther = fartherThanTwin(rootsOf(both.map(({ profile }) => profile)));
+  return farther.reduce((sum, share) => sum + share, 0) / farther.length;
 }
 
 function groupReport(roots: Matrix, tastes: Matrix, groups: readonly number[], random: Random) {

@@ -15,6 +15,7 @@ const headerSchema = z.strictObject({
   run: z.string(),
   step: z.int().min(0),
   accuracy: z.number(),
+  score: z.number(),
   sinceBest: z.int().min(0),
   /** Numbers in each of the five vectors. */
   size: z.int().positive(),
@@ -31,6 +32,7 @@ export async function writeCheckpoint(file: string, run: string, state: PhaseSta
     run,
     step: state.step,
     accuracy: best.accuracy,
+    score: best.score,
     sinceBest: state.sinceBest,
     size: weights.length,
     sha256: sha256Of(vectors),
@@ -73,7 +75,7 @@ export async function readCheckpoint(file: string, run: string): Promise<PhaseSt
     firstMoment: vector('firstMoment'),
     secondMoment: vector('secondMoment'),
     average: vector('average'),
-    best: { weights: vector('best'), accuracy: header.accuracy },
+    best: { weights: vector('best'), accuracy: header.accuracy, score: header.score },
     sinceBest: header.sinceBest,
   };
 }

@@ -11,8 +11,11 @@ import { initialParameters, parameterLayout } from '../../model/parameters.ts';
 import type { BatchShape } from '../../model/trainingGraph.ts';
 import { Random } from '../../random.ts';
 import { pairwiseAccuracy } from '../evaluation/metrics.ts';
+import { readTokens } from '../evaluation/modelMeasures.ts';
 import { modelScorer } from '../evaluation/modelScorer.ts';
-import { type Phase, type StepReport, trainPhase } from '../trainer.ts';
+import { ownHalvesFound } from '../evaluation/tokenReport.ts';
+import type { Task } from '../tasks.ts';
+import { type Measured, type Phase, type StepReport, trainPhase } from '../trainer.ts';
 import { FeedbackBatcher } from './batches.ts';
 import { calibrateOn } from './calibration.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -60,17 +63,23 @@ const SHAPE: BatchShape = { users: 64, judgements: 32, pairs: 2 };
 const STEPS = 1_500;
 const MEASURE_EVERY = 50;
 const VALIDATION_PEOPLE = 1_000;
+/** What finding a history's other half by the profile counts beside ranking, when the best weights are chosen. */
+const PROFILE_SHARE = 0.25;
+const PROFILE_PEOPLE = 240;
+const FEWEST_FOR_PROFILES = 20;
+const FEWEST_OF_HISTORY = 4;
 
-const isCoefficient = (name: string): boolean => /^metricPath\.|^tokenPath\.gain$|^prior\.gain$/.test(name);
+const isToken = (name: string): boolean => /^(tokens$|tokenPath\.|probe$)|\.token(Keys|Values)$/.test(name);
+const isCoefficient = (name: string): boolean => /^metricPath\.|^prior\.gain$/.test(name);
 /** What item vectors, and people's batches, were made with. */
 const isFrozen = (name: string): boolean => /^(item|metric)\.|^prior\.(ridge|constant|logPseudoCount)$/.test(name);
 
 const phase = (steps: number): Phase => ({
   name: 'tenant',
   steps,
-  learningRate: 3e-4,
-  losses: { base: 1, contrastive: 1, token: 1, information: 0, twins: 1 },
-  rate: (name) => (isFrozen(name) ? 0 : isCoefficient(name) ? 3 : 1),
+  learningRate: 1e-3,
+  losses: { base: 1, contrastive: 1, token: 1, information: 1, twins: 1 },
+  rate: (name) => (isFrozen(name) ? 0 : isToken(name) ? 1 : isCoefficient(name) ? 1 : 0.3),
   patience: 8,
 });
 
@@ -106,7 +115,7 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
   input.onStage?.('training');
   const run = nameRun(input, { steps, shape });
   const resume = checkpoint ? await readCheckpoint(checkpoint, run) : null;
-  const startAccuracy = await validation.measure(start);
+  const atStart = await validation.measure(start);
   const trained = await trainPhase(start, phase(steps), {
     architecture,
     shape,
@@ -122,35 +131,44 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
   });
 
   input.onStage?.('calibrating');
-  const accuracy = { parent: before, start: startAccuracy, trained: trained.accuracy };
+  const accuracy = { parent: before.accuracy, start: atStart.accuracy, trained: trained.accuracy };
   const uncalibrated = seal({ ...parent, parameters: trained.weights });
   const calibration = await calibrateOn(validation.people, validation.vectors, uncalibrated, input.parent);
   const manifest = { ...uncalibrated.manifest, calibration, training: lineage(input, accuracy) };
   return { status: 'TRAINED', artifact: { ...uncalibrated, manifest }, validation: accuracy };
 }
 
-/** People of the validation part, and how well weights order their newest judgements. */
+/** People of the validation part, how well weights order their newest judgements, and whether profiles tell them. */
 class Validation {
   readonly people: readonly HeldOutPerson[];
   readonly vectors: ReturnType<typeof vectorsOf>;
   readonly #artifact: ModelArtifact;
+  /** Those whose histories can be halved. */
+  readonly #told: readonly Task[];
 
   constructor(snapshot: Snapshot, artifact: ModelArtifact) {
     this.people = heldOutTasks(snapshot, 'validation', VALIDATION_PEOPLE);
+    this.#told = this.people
+      .map(({ task }) => task)
+      .filter(({ history }) => history.length >= FEWEST_OF_HISTORY)
+      .slice(0, PROFILE_PEOPLE);
     this.vectors = vectorsOf(snapshot, this.people);
     this.#artifact = artifact;
   }
 
-  async measure(parameters: Float32Array): Promise<number> {
+  async measure(parameters: Float32Array): Promise<Measured> {
     const model = await PreferenceModel.open({ ...this.#artifact, parameters });
     const tasks = this.people.map(({ task }) => task);
     const scores = await modelScorer('model', model, this.vectors).score(tasks);
+    const told = this.#told.length < FEWEST_FOR_PROFILES ? null : await readTokens(model, this.vectors, this.#told);
     await model.close();
     const accuracies = tasks.map(({ liked }, i) => {
       const values = Array.from(scores[i]!);
       return pairwiseAccuracy(values.slice(0, liked.length), values.slice(liked.length));
     });
-    return accuracies.reduce((sum, value) => sum + value, 0) / accuracies.length;
+    const accuracy = accuracies.reduce((sum, value) => sum + value, 0) / accuracies.length;
+    const profiles = told ? ownHalvesFound(told.halves) : 0;
+    return { accuracy, score: accuracy + PROFILE_SHARE * profiles };
   }
 }
 
