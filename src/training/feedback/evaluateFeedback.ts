@@ -71,6 +71,7 @@ const TOKEN_PEOPLE = 480;
 /** Null where nobody of the test part both liked and disliked something lately. */
 export async function evaluateFeedback(input: FeedbackEvaluationInput): Promise<FeedbackEvaluation | null> {
   const { snapshot, model: artifact, before, random } = input;
+  for (const of of before ? [artifact, before] : [artifact]) snapshot.checkTower(of);
   const people = withPrompts(snapshot, heldOutTasks(snapshot, 'test', MOST_PEOPLE));
   if (people.length === 0) return null;
   const tuning = withPrompts(snapshot, heldOutTasks(snapshot, 'validation', TUNING_PEOPLE));

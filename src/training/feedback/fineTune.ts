@@ -89,6 +89,7 @@ const phase = (steps: number): Phase => ({
  */
 export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
   const { snapshot, seed, signal } = input;
+  snapshot.checkTower(input.parent);
   const tooLittle = whyTooLittle(snapshot);
   if (tooLittle) return { status: 'DECLINED', reason: tooLittle };
   const random = new Random(seed).split('tenant');
@@ -134,7 +135,12 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
   const accuracy = { parent: before.accuracy, start: atStart.accuracy, trained: trained.accuracy };
   const uncalibrated = seal({ ...parent, parameters: trained.weights });
   const calibration = await calibrateOn(validation.people, validation.vectors, uncalibrated, input.parent);
-  const manifest = { ...uncalibrated.manifest, calibration, training: lineage(input, accuracy) };
+  const about = {
+    name: 'tenant',
+    description: 'Preference model trained on a tenant’s feedback.',
+    licence: 'the tenant’s',
+  };
+  const manifest = { ...uncalibrated.manifest, ...about, calibration, training: lineage(input, accuracy) };
   return { status: 'TRAINED', artifact: { ...uncalibrated, manifest }, validation: accuracy };
 }
 

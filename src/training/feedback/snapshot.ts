@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { PalateError } from '../../errors.ts';
 import type { ItemVector } from '../../inference/preferenceModel.ts';
+import { type ModelArtifact, towerHash } from '../../model/artifact.ts';
 import { type Matrix, matrix } from '../fitting/linearAlgebra.ts';
 import type { PeoplePart, PersonJudgement, PersonJudgements } from './people.ts';
 
@@ -194,6 +195,16 @@ export class Snapshot {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new PalateError('BAD_USER_INPUT', `The snapshot in ${directory} cannot be read: ${why}`, { cause });
     }
+  }
+
+  /** Throws BAD_USER_INPUT where the item vectors are not those of this model's tower: they would be read as nonsense. */
+  checkTower(model: ModelArtifact): void {
+    const tower = towerHash(model);
+    if (tower === this.manifest.tower) return;
+    throw new PalateError(
+      'BAD_USER_INPUT',
+      `The snapshot's item vectors are of the tower ${this.manifest.tower}; the model ${model.manifest.name} reads those of ${tower}.`,
+    );
   }
 
   /** Everything that a person judged, newest first. */

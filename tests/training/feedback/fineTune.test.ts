@@ -76,6 +76,7 @@ describe('training on a tenant’s feedback', () => {
   it('leaves the item tower as it is and says where the model comes from', async () => {
     const artifact = await trained({ steps: 0 });
     expect(towerHash(artifact)).toBe(towerHash(PARENT));
+    expect(artifact.manifest.name).toBe('tenant');
     expect(artifact.manifest.training).toMatchObject({
       parent: PARENT.manifest.weights.sha256,
       feedback: snapshot.manifest.sha256,
@@ -136,6 +137,12 @@ describe('training on a tenant’s feedback', () => {
       ),
     });
     few.close();
+  });
+
+  it('refuses a snapshot of another tower', async () => {
+    await expect(train({ parent: smallArtifact({ seed: 'another tower' }) })).rejects.toThrow(
+      /item vectors are of the tower \w{64}; the model small reads those of \w{64}/,
+    );
   });
 
   it('has a silent prior where people share no sense of quality', async () => {
