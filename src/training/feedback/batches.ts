@@ -3,6 +3,8 @@
  * Each step's batch depends on the seed and the step alone, so that a training that goes on draws what it would have
  * drawn. Reads the snapshot as it goes: a batch is all that is in memory.
  */
+
+import { PalateError } from '../../errors.ts';
 import { fromHalfFloats } from '../../halfFloats.ts';
 import type { Tensors } from '../../inference/session.ts';
 import { type Architecture, itemVectorSize } from '../../model/architecture.ts';
@@ -11,6 +13,7 @@ import type { Random } from '../../random.ts';
 import { placesOf } from '../batches.ts';
 import { expected } from '../fitting/ridge.ts';
 import { sampleHistoryCounts } from '../simulation/people.ts';
+import { hasBoth, isKeptImage } from './heldOut.ts';
 import type { PersonJudgement, PersonJudgements } from './people.ts';
 import type { PopulationRidge } from './prior.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -18,6 +21,8 @@ import { thin } from './thinning.ts';
 
 /** A person counts by their pairs of a like and a dislike, but no more than this: nobody outweighs the others. */
 const MOST_SHARES = 16;
+/** People drawn for one place of a batch at most, until one has both sides left. */
+const MOST_ATTEMPTS = 1_000;
 
 export interface FeedbackBatcherOptions {
   readonly snapshot: Snapshot;
@@ -58,8 +63,7 @@ export class FeedbackBatcher {
     const popularity = new Float32Array(users * 2 * pairs * 2);
     const pairWeights = new Float32Array(users * pairs * 2);
     for (let u = 0; u < users; u++) {
-      const person = this.#draw(random);
-      const task = drawTask(this.#options.snapshot.judgementsOf(person), shape, random);
+      const task = drawTask(this.#draw(random), shape, random);
       for (const [place, i] of placesOf(task.history, architecture.history, random)) {
         const { image, sentiment, weight } = task.history[i]!;
         items.set(this.#item(image), (u * rows + place) * size);
@@ -84,7 +88,19 @@ export class FeedbackBatcher {
     };
   }
 
-  #draw(random: Random): number {
+  /** What a person made of images that training may see; somebody who both liked and disliked one of them. */
+  #draw(random: Random): PersonJudgements {
+    const { snapshot } = this.#options;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const judgements = snapshot
+        .judgementsOf(this.#drawPerson(random))
+        .filter(({ image }) => !isKeptImage(snapshot, image));
+      if (hasBoth(judgements)) return judgements;
+    }
+    throw new PalateError('INVALID', 'Hardly anybody liked one and disliked another of the images to learn from.');
+  }
+
+  #drawPerson(random: Random): number {
     const at = random.uniform() * this.#shares.at(-1)!;
     let [low, high] = [0, this.#shares.length - 1];
     while (low < high) {

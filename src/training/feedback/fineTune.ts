@@ -20,7 +20,7 @@ import { FeedbackBatcher } from './batches.ts';
 import { calibrateOn } from './calibration.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { whyTooLittle } from './floor.ts';
-import { type HeldOutPerson, heldOutTasks, vectorsOf } from './heldOut.ts';
+import { type HeldOutPerson, heldOutTasks, keptImageTasks, vectorsOf } from './heldOut.ts';
 import { fitRidge } from './prior.ts';
 import { fitPriorWeight, withPrior } from './priorWeight.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -67,6 +67,7 @@ const VALIDATION_PEOPLE = 1_000;
 const PROFILE_SHARE = 0.25;
 const PROFILE_PEOPLE = 240;
 const FEWEST_FOR_PROFILES = 20;
+const FEWEST_RANKED = 5;
 const FEWEST_OF_HISTORY = 4;
 
 const isToken = (name: string): boolean => /^(tokens$|tokenPath\.|probe$)|\.token(Keys|Values)$/.test(name);
@@ -144,27 +145,31 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
   return { status: 'TRAINED', artifact: { ...uncalibrated, manifest }, validation: accuracy };
 }
 
-/** People of the validation part, how well weights order their newest judgements, and whether profiles tell them. */
+/** People of the validation part: how well weights order what they judged, and whether profiles tell them. */
 class Validation {
   readonly people: readonly HeldOutPerson[];
   readonly vectors: ReturnType<typeof vectorsOf>;
   readonly #artifact: ModelArtifact;
+  /** What weights are chosen by: images kept from training, where enough people judged some. */
+  readonly #ranked: readonly Task[];
   /** Those whose histories can be halved. */
   readonly #told: readonly Task[];
 
   constructor(snapshot: Snapshot, artifact: ModelArtifact) {
     this.people = heldOutTasks(snapshot, 'validation', VALIDATION_PEOPLE);
+    const kept = keptImageTasks(snapshot, 'validation', VALIDATION_PEOPLE);
+    this.#ranked = (kept.length < FEWEST_RANKED ? this.people : kept).map(({ task }) => task);
     this.#told = this.people
       .map(({ task }) => task)
       .filter(({ history }) => history.length >= FEWEST_OF_HISTORY)
       .slice(0, PROFILE_PEOPLE);
-    this.vectors = vectorsOf(snapshot, this.people);
+    this.vectors = vectorsOf(snapshot, [...this.people, ...kept]);
     this.#artifact = artifact;
   }
 
   async measure(parameters: Float32Array): Promise<Measured> {
     const model = await PreferenceModel.open({ ...this.#artifact, parameters });
-    const tasks = this.people.map(({ task }) => task);
+    const tasks = this.#ranked;
     const scores = await modelScorer('model', model, this.vectors).score(tasks);
     const told = this.#told.length < FEWEST_FOR_PROFILES ? null : await readTokens(model, this.vectors, this.#told);
     await model.close();

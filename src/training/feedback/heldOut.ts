@@ -25,7 +25,8 @@ export function heldOutTask(judgements: PersonJudgements): HeldOutTask | null {
   return taskOf(judgements.slice(0, cut), judgements.slice(cut));
 }
 
-const hasBoth = (judgements: PersonJudgements): boolean =>
+/** Whether there is a like and a dislike among them. */
+export const hasBoth = (judgements: PersonJudgements): boolean =>
   judgements.some(({ sentiment }) => sentiment === 'LIKE') &&
   judgements.some(({ sentiment }) => sentiment === 'DISLIKE');
 
@@ -41,6 +42,34 @@ export function taskOf(targets: readonly PersonJudgement[], history: readonly Hi
   };
 }
 
+/** One image in five is kept from training: weights are chosen by pictures as new to them as tomorrow's will be. */
+const KEPT_IMAGES = 5;
+
+/** Whether an image, and all others of its prompt, is kept from training. */
+export const isKeptImage = (snapshot: Snapshot, image: number): boolean =>
+  (Math.imul(snapshot.promptOf(image), HASH) >>> 0) % KEPT_IMAGES === 0;
+
+/** Spreads prompts' numbers, whatever they are (Knuth's multiplicative hash). */
+const HASH = 0x9e37_79b1;
+
+/**
+ * What people of a part made of images that are kept from training, foretold from what they made of the others, whenever
+ * they judged. People who did not both like and dislike one of these are left out.
+ */
+export function keptImageTasks(snapshot: Snapshot, part: PeoplePart, most: number): HeldOutPerson[] {
+  return peopleOf(snapshot, part, most).flatMap((person) => {
+    const judgements = snapshot.judgementsOf(person);
+    const kept = judgements.filter(({ image }) => isKeptImage(snapshot, image));
+    if (!hasBoth(kept)) return [];
+    const others = judgements.filter(({ image }) => !isKeptImage(snapshot, image));
+    return [{ person, task: taskOf(kept.slice(0, MOST_KEPT), others) }].filter(({ task }) => canRank(task));
+  });
+}
+
+/** Targets of one person at most. */
+const MOST_KEPT = 24;
+const canRank = ({ liked, disliked }: Task): boolean => liked.length > 0 && disliked.length > 0;
+
 export interface HeldOutPerson {
   /** Their number in the snapshot. */
   readonly person: number;
@@ -49,13 +78,16 @@ export interface HeldOutPerson {
 
 /** People of a part of whom something can be ranked; of more than `most`, evenly spread ones. */
 export function heldOutTasks(snapshot: Snapshot, part: PeoplePart, most: number): HeldOutPerson[] {
-  const able = [...snapshot.people.entries()].filter(([, p]) => p.part === part && p.likes > 0 && p.dislikes > 0);
-  const stride = Math.max(1, able.length / most);
-  const chosen = Array.from({ length: Math.min(most, able.length) }, (_, i) => able[Math.floor(i * stride)]![0]);
-  return chosen.flatMap((person) => {
+  return peopleOf(snapshot, part, most).flatMap((person) => {
     const task = heldOutTask(snapshot.judgementsOf(person));
     return task ? [{ person, task }] : [];
   });
+}
+
+function peopleOf(snapshot: Snapshot, part: PeoplePart, most: number): number[] {
+  const able = [...snapshot.people.entries()].filter(([, p]) => p.part === part && p.likes > 0 && p.dislikes > 0);
+  const stride = Math.max(1, able.length / most);
+  return Array.from({ length: Math.min(most, able.length) }, (_, i) => able[Math.floor(i * stride)]![0]);
 }
 
 /** Item vectors of all images that these tasks name, at the places of their numbers; other places are empty. */
