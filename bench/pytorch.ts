@@ -1,7 +1,8 @@
 /**
  * Training steps a second in ONNX Runtime and in PyTorch, one after the other on the same machine: the network of the
  * paper (blocks, preference tokens and head, both losses, clipping, AdamW), 64 people with 16 judgements and a liked and
- * a disliked target behind each. PyTorch is that of `python3`, such as Debian's python3-torch.
+ * a disliked target behind each. PyTorch is that of `python3`, such as
+ * Debian's python3-torch, which needs libopenblas0-pthread beside it: on the reference BLAS it is ten times slower.
  *
  *     npm run bench:pytorch
  *
@@ -34,7 +35,9 @@ let torch: string;
 try {
   torch = execFileSync('python3', ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' }).trim();
 } catch {
-  console.error('python3 has no torch: install it (Debian: apt install python3-torch), then run this again.');
+  console.error(
+    'python3 has no torch: install it (Debian: apt install python3-torch libopenblas0-pthread), then run this again.',
+  );
   process.exit(1);
 }
 
