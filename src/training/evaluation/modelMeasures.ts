@@ -119,7 +119,8 @@ export async function measureTimes(
 ): Promise<ScoreTimes> {
   const judgements = history.map((item) => ({ ...item, item: vectors[item.image]! }));
   const [state] = await model.userStates([judgements]);
-  const targets = Array.from({ length: TIMED_TARGETS }, (_, i) => vectors[i % vectors.length]!);
+  const known = Object.values(vectors); // of some pictures alone, where places are left empty
+  const targets = Array.from({ length: TIMED_TARGETS }, (_, i) => known[i % known.length]!);
   const score = (count: number) => () => model.score([{ state: state!, targets: targets.slice(0, count) }]);
   return {
     state: await median(() => model.userStates([judgements])),

@@ -101,7 +101,7 @@ export async function evaluateFeedback(input: FeedbackEvaluationInput): Promise<
         enough.length < FEWEST_FOR_TOKENS
           ? null
           : tokenReport(await readTokens(model, vectors, enough), random.split('tokens')),
-      times: await measureTimes(model, Object.values(vectors), longest(tasks)),
+      times: await measureTimes(model, vectors, longest(tasks)),
     };
   } finally {
     await Promise.all(models.map((model) => model.close()));

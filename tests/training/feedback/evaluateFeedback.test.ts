@@ -82,6 +82,15 @@ describe('the evaluation on a tenant’s people', () => {
     expect(again!.rows).toEqual(evaluation.rows);
   });
 
+  it('reads the images of people held out alone, however many others there are', async () => {
+    const options = { people: 60, judgements: 14, images: 2_000 };
+    const sparse = await smallTenant(join(directory, 'sparse'), PARENT, options);
+    const found = await evaluateFeedback({ snapshot: sparse, model: PARENT, random: new Random(1) });
+    expect(found!.people).toBeGreaterThan(2);
+    expect(found!.times.judgements).toBeGreaterThan(5);
+    sparse.close();
+  });
+
   it('is none where nobody can be measured', async () => {
     const few = await smallTenant(join(directory, 'few'), PARENT, { people: 2, judgements: 4 });
     expect(await evaluateFeedback({ snapshot: few, model, random: new Random(1) })).toBeNull();
