@@ -1,11 +1,6 @@
 /** What others made of images: an input of models that learned what a tenant's people like in general. */
 import type { Database } from '../database/client.ts';
-
-/** Of one image and one person: Σ w r of the others (like 1, dislike −1) and Σ w. */
-export interface Popularity {
-  readonly sum: number;
-  readonly count: number;
-}
+import type { Popularity } from '../inference/preferenceModel.ts';
 
 /**
  * For each pair of a person and an image, in their order, also where the session is a person's. Skips count for nothing,

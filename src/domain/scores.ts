@@ -4,10 +4,11 @@
  */
 import type { Database } from '../database/client.ts';
 import { PalateError } from '../errors.ts';
+import type { Popularity } from '../inference/preferenceModel.ts';
 import { readItemVectors } from './itemVectors.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import type { Platform } from './platform.ts';
-import { type Popularity, readPopularity } from './popularity.ts';
+import { readPopularity } from './popularity.ts';
 import { type Reading, type ReadUser, readUsers } from './userStates.ts';
 
 /** The most candidates that one ranking takes. */

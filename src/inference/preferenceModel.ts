@@ -26,11 +26,17 @@ export interface EncodedItem {
   text: Float32Array | null;
 }
 
+/** What others made of an image: Σ w r (like 1, dislike −1) and Σ w. The person's own judgement is not in it. */
+export interface Popularity {
+  readonly sum: number;
+  readonly count: number;
+}
+
 export interface ScoreRequest {
   state: UserState;
   targets: readonly ItemVector[];
-  /** What others made of each target: Σ r (like 1, dislike −1) and how many. Nothing known, if left out. */
-  popularity?: readonly { sum: number; count: number }[];
+  /** Of each target; nothing known, if left out. */
+  popularity?: readonly Popularity[];
 }
 
 export interface TargetScore {

@@ -2,18 +2,16 @@
  * What is learned from and measured on: one person's judgements and targets whose answer is known. A task names
  * pictures by their number in a feature matrix. Knows neither where people come from nor what scores them.
  */
+import type { Popularity } from '../inference/preferenceModel.ts';
+
+export type { Popularity } from '../inference/preferenceModel.ts';
+
 export interface HistoryItem {
   /** Row of the feature matrix. */
   readonly image: number;
   readonly sentiment: 'LIKE' | 'DISLIKE';
   /** How much the judgement counts; 1 is one plain judgement. */
   readonly weight: number;
-}
-
-/** What others made of an image: Σ r (like 1, dislike −1), and how many they are. The person's own is not in it. */
-export interface Popularity {
-  readonly sum: number;
-  readonly count: number;
 }
 
 export interface Task {
