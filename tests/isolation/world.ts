@@ -195,6 +195,14 @@ async function fillByHand(owner: pg.Client, tenantId: string, word: string): Pro
     `INSERT INTO files_to_erase (tenant_id, sha256) VALUES ($1, repeat('f', 64))`,
     `INSERT INTO training_people (tenant_id, model_id, user_id)
        SELECT $1, models.id, users.id FROM models JOIN users USING (tenant_id) WHERE tenant_id = $1`,
+    `INSERT INTO training_jobs (tenant_id, id, stage, requested_by, seed, promote_if_better)
+       VALUES ($1, gen_random_uuid(), '${word}-waiting', '${word}-key', 1, false)`,
+    `INSERT INTO training_losses (tenant_id, job_id, step, base, contrastive, total)
+       SELECT tenant_id, id, 0, 1, 1, 2 FROM training_jobs WHERE tenant_id = $1`,
+    `INSERT INTO shadows (tenant_id, model_id, share) SELECT tenant_id, id, 0.1 FROM models WHERE tenant_id = $1`,
+    `INSERT INTO exposures (tenant_id, user_id, image_id, model_id, value, at)
+       SELECT f.tenant_id, f.user_id, f.image_id, models.id, 0.5, now()
+       FROM feedback f JOIN models USING (tenant_id) WHERE f.tenant_id = $1`,
     `UPDATE models SET evaluation = jsonb_build_object(
        'users', 3, 'pairs', 9, 'pairwiseAccuracy', 0.75, 'standardError', 0.1, 'topK', '[0.5, 0.75, 1]'::jsonb,
        'calibrationError', 0.02, 'silhouette', 0.1, 'daviesBouldin', 2.5,
