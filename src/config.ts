@@ -217,6 +217,14 @@ export const SETTINGS = {
     default: 200,
     parse: wholeNumber(2, 100_000),
   }),
+  maxSubscriptions: setting<number>({
+    variable: 'PALATE_MAX_SUBSCRIPTIONS',
+    doc: 'The most subscriptions that this process holds open, and one tenant half of them; beyond it they are OVERLOADED.',
+    allowed: range(2, 100_000),
+    unit: 'subscriptions',
+    default: 200,
+    parse: wholeNumber(2, 100_000),
+  }),
   receiveSeconds: setting<number>({
     variable: 'PALATE_RECEIVE_SECONDS',
     doc: 'How long a client may take to send a request, its body included: raise it for large files over slow lines.',

@@ -16,6 +16,7 @@ import { Quotas } from './quotas.ts';
 import type { SecretBox } from './secretBox.ts';
 import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
+import { TrainingWatchers } from './trainingProgress.ts';
 import { UserStates } from './userStates.ts';
 
 /** What is opened elsewhere, and closed there. */
@@ -45,6 +46,8 @@ export interface Platform extends PlatformParts {
   readonly quotas: Quotas;
   readonly knownKeys: KnownKeys;
   readonly points: PointBudget;
+  /** Who watches a training, to be told of its changes. */
+  readonly trainingWatchers: TrainingWatchers;
 }
 
 /** Bounds of the memory shared by all requests, in bytes. */
@@ -63,5 +66,6 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     quotas: new Quotas(),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
+    trainingWatchers: new TrainingWatchers(),
   };
 }

@@ -128,6 +128,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   url = await server.listen({ host: '127.0.0.1', port: 0 });
 
   const ask = async (query: string, variables: object, key: string): Promise<GraphqlAnswer> => {
+    if (query.startsWith('subscription')) return firstEvent(url, query, variables, key);
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
@@ -197,6 +198,27 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The first event of a subscription, which is left then. */
+async function firstEvent(url: string, query: string, variables: object, key: string): Promise<GraphqlAnswer> {
+  const leaving = new AbortController();
+  const response = await fetch(`${url}/graphql/stream`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
+    body: JSON.stringify({ query, variables }),
+    signal: leaving.signal,
+  });
+  let text = '';
+  for await (const bytes of response.body!) {
+    text += Buffer.from(bytes).toString();
+    const [, event] = /^event: next\ndata: (.*)\n\n/m.exec(text) ?? [];
+    if (event === undefined) continue;
+    leaving.abort();
+    const { data, errors = [] } = JSON.parse(event) as GraphqlAnswer;
+    return { status: response.status, data, errors };
+  }
+  throw new Error(`A subscription ended without an event: ${text}`);
 }
 
 /** Lets a tenant take tokens that are signed with a secret, as its ADMIN does. */

@@ -296,6 +296,7 @@ export const ROUTES: Readonly<Record<string, string>> = {
   'GET /users/:id/export': '401 404 200 200 200',
   'HEAD /users/:id/export': '401 404 200 200 200',
   'POST /graphql': '401 200 200 200 200',
+  'POST /graphql/stream': '401 200 200 200 200', // what is refused, in the stream's one event
   'GET /graphql': '401 200 200 200 200',
   'HEAD /graphql': '401 405 405 405 405',
   'GET /anything else': '404 404 404 404 404',

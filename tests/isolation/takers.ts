@@ -68,6 +68,8 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.submitComparison(input.idempotencyKey)': 'name',
   'Mutation.retractFeedback(input.ids)': ['Feedback', 'Comparison'],
 
+  'Subscription.trainingProgress(jobId)': ['TrainingJob'],
+
   'Query.apiKeys(after)': 'cursor',
   'Mutation.createApiKey(input.name)': 'text',
   'Mutation.revokeApiKey(input.id)': ['ApiKey'],

@@ -14,6 +14,7 @@ import { Networks } from '../../domain/models.ts';
 import { PictureLinks } from '../../domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../domain/platform.ts';
 import { SecretBox } from '../../domain/secretBox.ts';
+import { startWatching } from '../../domain/trainingProgress.ts';
 import { PalateError } from '../../errors.ts';
 import { createServer, stopServer } from '../../http/server.ts';
 import { readSigningKey } from '../../http/signingKey.ts';
@@ -104,6 +105,10 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
     log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
   );
   closers.push({ what: 'the ear for what other replicas erase', close: () => ears.close() });
+  const watching = await startWatching(platform.trainingWatchers, serviceUrl, (error) =>
+    log.warn({ err: error }, 'changes of trainings are not heard for a moment; all that are watched are read after it'),
+  );
+  closers.push({ what: 'the ear for changes of trainings', close: () => watching.close() });
   const server = await createServer(platform, serverOptions(config, log));
   closers.push({ what: 'the HTTP server', close: () => stopServer(server, config.shutdownSeconds) });
   url = await listen(server, config);

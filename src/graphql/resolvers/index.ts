@@ -9,6 +9,8 @@ import { nodeResolvers } from './nodes.ts';
 import { scoreResolvers } from './scores.ts';
 import { similarityResolvers } from './similarity.ts';
 import { tenantResolvers } from './tenants.ts';
+import { trainingJobResolvers } from './trainingJobs.ts';
+import { trainingProgressResolvers } from './trainingProgress.ts';
 import { userResolvers } from './users.ts';
 import { viewerResolvers } from './viewer.ts';
 
@@ -22,6 +24,8 @@ export const resolvers: Resolvers = {
   ...viewerResolvers,
   ...tenantResolvers,
   ...apiKeyResolvers,
+  ...trainingJobResolvers,
+  ...trainingProgressResolvers,
   ...nodeResolvers,
   DateTime,
   Query: {
