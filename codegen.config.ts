@@ -24,6 +24,7 @@ const MAPPED = [
   'PreferenceProfile',
   'SimilarUser',
   'ModelComparison',
+  'TrainingJob',
 ];
 
 const config: CodegenConfig = {

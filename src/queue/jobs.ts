@@ -13,6 +13,10 @@ export interface JobData {
   exemplars: { readonly tenantId: string; readonly imageIds: readonly string[] };
   /** Erase the stored files of the tenant that no row needs any more; of a tenant that is gone, all. */
   erase: { readonly tenantId: string };
+  /** It is this tenant's turn to train; `jobId` was the next one when the job was sent. */
+  train: { readonly tenantId: string; readonly jobId: string };
+  /** Promote what this training made, if it is better, once it is prepared. */
+  promote: { readonly tenantId: string; readonly jobId: string };
 }
 
 export type JobName = keyof JobData;
@@ -38,4 +42,7 @@ export const QUEUES: Readonly<Record<JobName, Omit<Queue, 'name'>>> = {
   profiles: { ...retried, notify: true, policy: 'singleton' },
   exemplars: { ...retried, notify: true },
   erase: { ...retried, notify: true, policy: 'singleton' },
+  // How often a training is tried is its row's to say (domain/trainingRuns.ts): the queue only carries the turn on.
+  train: { ...retried, notify: true, policy: 'singleton', retryLimit: 1_000, expireInSeconds: 24 * 60 * 60 },
+  promote: { ...retried, notify: true },
 };

@@ -9,6 +9,7 @@ import { nodeResolvers } from './nodes.ts';
 import { scoreResolvers } from './scores.ts';
 import { similarityResolvers } from './similarity.ts';
 import { tenantResolvers } from './tenants.ts';
+import { trainingResolvers } from './training.ts';
 import { userResolvers } from './users.ts';
 import { viewerResolvers } from './viewer.ts';
 
@@ -22,8 +23,10 @@ export const resolvers: Resolvers = {
   ...viewerResolvers,
   ...tenantResolvers,
   ...apiKeyResolvers,
+  ...trainingResolvers,
   ...nodeResolvers,
   DateTime,
+  Model: { ...modelResolvers.Model, ...trainingResolvers.Model },
   Query: {
     ...nodeResolvers.Query,
     ...viewerResolvers.Query,
@@ -31,6 +34,7 @@ export const resolvers: Resolvers = {
     ...imageResolvers.Query,
     ...tenantResolvers.Query,
     ...apiKeyResolvers.Query,
+    ...trainingResolvers.Query,
   },
   Mutation: {
     ...userResolvers.Mutation,
@@ -38,5 +42,6 @@ export const resolvers: Resolvers = {
     ...feedbackResolvers.Mutation,
     ...tenantResolvers.Mutation,
     ...apiKeyResolvers.Mutation,
+    ...trainingResolvers.Mutation,
   },
 };
