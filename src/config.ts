@@ -90,7 +90,7 @@ export const SETTINGS = {
   }),
   dataDirectory: setting<string>({
     variable: 'PALATE_DATA_DIR',
-    doc: 'The folder of the embedded database, of the pictures and of the link-signing key.',
+    doc: 'The folder of the embedded database, of the pictures, of the models and of the link-signing key.',
     allowed: 'a path',
     default: './.palate',
     parse: z.string(),
@@ -262,6 +262,14 @@ export const SETTINGS = {
     allowed: range(0, 64_000_000_000),
     unit: 'bytes',
     default: 256_000_000,
+    parse: wholeNumber(0, 64_000_000_000),
+  }),
+  modelCacheBytes: setting<number>({
+    variable: 'PALATE_MODEL_CACHE_BYTES',
+    doc: "Memory for the models of tenants' own (some 20 MB each); what does not fit is loaded again, in a third of a second.",
+    allowed: range(0, 64_000_000_000),
+    unit: 'bytes',
+    default: 512_000_000,
     parse: wholeNumber(0, 64_000_000_000),
   }),
   shutdownSeconds: setting<number>({

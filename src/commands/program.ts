@@ -2,9 +2,9 @@
  * The `palate` program: its commands, and how any of them ends when it fails. Commands are loaded when they run, so
  * that `--help` answers at once.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { PalateError } from '../errors.ts';
+import { DESCRIPTION, VERSION } from '../version.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
 import { keysCommand } from './keys.ts';
@@ -13,15 +13,10 @@ import { startCommand } from './start.ts';
 import { tracesCommand } from './traces.ts';
 import { trainBaseCommand } from './trainBase.ts';
 
-const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-  description: string;
-};
-
 export function palateProgram(): Command {
   return new Command('palate')
-    .description(description)
-    .version(version)
+    .description(DESCRIPTION)
+    .version(VERSION)
     .addCommand(startCommand())
     .addCommand(rankCommand())
     .addCommand(keysCommand())

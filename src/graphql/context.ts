@@ -3,6 +3,7 @@
  * for each request, within the tenant's session.
  */
 import type { Caller } from '../domain/credentials.ts';
+import { ServingVersion } from '../domain/models.ts';
 import type { Platform } from '../domain/platform.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
@@ -18,7 +19,8 @@ export interface Context {
   readonly log: Log;
 }
 
-/** The context of one request. */
-export function createContext(platform: Platform, caller: Caller, log: Log): Context {
+/** The context of one request, all of which is answered by one model version. */
+export function createContext(shared: Platform, caller: Caller, log: Log): Context {
+  const platform = { ...shared, serving: new ServingVersion() };
   return { caller, platform, loaders: createLoaders(platform), log };
 }

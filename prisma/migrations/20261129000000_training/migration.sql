@@ -7,7 +7,8 @@ CREATE TYPE "training_status" AS ENUM ('QUEUED', 'RUNNING', 'SUCCEEDED', 'DECLIN
 ALTER TABLE "models" ADD COLUMN     "code_version" VARCHAR(64),
 ADD COLUMN     "dataset_sha256" CHAR(64),
 ADD COLUMN     "parent_id" UUID,
-ADD COLUMN     "seed" INTEGER;
+ADD COLUMN     "seed" INTEGER,
+ADD COLUMN     "wanted_at" TIMESTAMPTZ(3);
 -- AlterTable
 ALTER TABLE "tenants" ADD COLUMN     "keep_exposures" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "train_after_judgements" INTEGER,

@@ -10,11 +10,13 @@ import { openDatabase, prepareDatabase } from '../../database/client.ts';
 import { startEmbeddedServer } from '../../database/embeddedServer.ts';
 import { startForgetting } from '../../domain/forgetting.ts';
 import { KeySets } from '../../domain/keySets.ts';
+import { keepShipped } from '../../domain/modelFiles.ts';
 import { Networks } from '../../domain/models.ts';
 import { PictureLinks } from '../../domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../domain/platform.ts';
 import { SecretBox } from '../../domain/secretBox.ts';
 import { PalateError } from '../../errors.ts';
+import { DiskStore } from '../../files/store.ts';
 import { createServer, stopServer } from '../../http/server.ts';
 import { readSigningKey } from '../../http/signingKey.ts';
 import {
@@ -24,13 +26,13 @@ import {
   SHIPPED_TEXT_ENCODER,
 } from '../../inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
-import { PictureStore } from '../../pictures/store.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
 import { startErasing } from '../../workers/erase.ts';
 import { startExemplars } from '../../workers/exemplars.ts';
 import { startMaintenance } from '../../workers/maintain.ts';
 import { startPreparing } from '../../workers/prepare.ts';
+import { startWarming } from '../../workers/warm.ts';
 import { serverOptions } from './serverOptions.ts';
 
 export interface Service {
@@ -78,6 +80,8 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   ]);
   const networks = [baseModel, imageEncoder, textEncoder];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
+  const weights = await DiskStore.open(join(config.dataDirectory, 'models'));
+  await keepShipped(weights, baseModel.artifact);
   const queue = await openQueue(serviceUrl, (error) => log.warn({ err: error }, 'the queue lost a connection'));
   closers.push({ what: 'the queue', close: () => queue.stop(config.shutdownSeconds) });
 
@@ -88,9 +92,10 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
     {
       database,
       queue,
-      pictures: await PictureStore.open(join(config.dataDirectory, 'pictures')),
+      pictures: await DiskStore.open(join(config.dataDirectory, 'pictures')),
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
-      networks: new Networks([baseModel]),
+      weights,
+      networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, log }),
       baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? url),
       secrets: new SecretBox(signingKey),
@@ -104,6 +109,10 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
     log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
   );
   closers.push({ what: 'the ear for what other replicas erase', close: () => ears.close() });
+  const warming = await startWarming(platform, serviceUrl, (error) =>
+    log.warn({ err: error }, 'what models are prepared is not heard for a moment; they are loaded when asked for'),
+  );
+  closers.push({ what: 'the ear for prepared models', close: () => warming.close() });
   const server = await createServer(platform, serverOptions(config, log));
   closers.push({ what: 'the HTTP server', close: () => stopServer(server, config.shutdownSeconds) });
   url = await listen(server, config);
