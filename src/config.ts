@@ -272,6 +272,14 @@ export const SETTINGS = {
     default: 512_000_000,
     parse: wholeNumber(0, 64_000_000_000),
   }),
+  trainingThreads: setting<number>({
+    variable: 'PALATE_TRAINING_THREADS',
+    doc: 'Processor threads of a training. Its process has the lowest priority; another number gives a model other last digits.',
+    allowed: range(1, 64),
+    unit: 'threads',
+    default: 1,
+    parse: wholeNumber(1, 64),
+  }),
   shutdownSeconds: setting<number>({
     variable: 'PALATE_SHUTDOWN_SECONDS',
     doc: 'How long a stopping service waits for the requests it is answering.',

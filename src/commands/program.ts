@@ -9,7 +9,7 @@ import { evaluateCommand } from './evaluate.ts';
 import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
 import { keysCommand } from './keys.ts';
 import { rankCommand } from './rank.ts';
-import { startCommand } from './start.ts';
+import { serveCommand, startCommand, workCommand } from './start.ts';
 import { tracesCommand } from './traces.ts';
 import { trainBaseCommand } from './trainBase.ts';
 
@@ -18,6 +18,8 @@ export function palateProgram(): Command {
     .description(DESCRIPTION)
     .version(VERSION)
     .addCommand(startCommand())
+    .addCommand(serveCommand())
+    .addCommand(workCommand())
     .addCommand(rankCommand())
     .addCommand(keysCommand())
     .addCommand(tracesCommand())
@@ -30,6 +32,7 @@ export function palateProgram(): Command {
 Examples:
   palate start                                     serve the API with the demo in it
   palate start --no-demo --ready-file ready.json   serve an empty tenant, for scripts
+  palate serve / palate work                       the API and the work behind it, apart
   palate rank --liked yes/ --disliked no/ new/     rank picture files, without any server
   palate keys create --operator --name ops         make the key that makes tenants
   palate traces --tenant ID ada@example.org        find what is still kept of somebody erased

@@ -26,7 +26,7 @@ export interface SnapshotModel {
 
 const IMAGES_AT_ONCE = 1_000;
 const JUDGEMENTS_AT_ONCE = 5_000;
-const LEARNERS_AT_ONCE = 1_000;
+const LEARNERS_AT_ONCE = 5_000;
 /** Longer than a request's: ten million judgements take some minutes to be sorted and read. */
 const TIMEOUT_MS = 60 * 60 * 1000;
 

@@ -9,7 +9,9 @@ import { requestMissingExemplars } from '../domain/exemplars.ts';
 import { sweepAnswers } from '../domain/idempotency.ts';
 import type { Platform } from '../domain/platform.ts';
 import { sweepLists } from '../domain/recommendations.ts';
+import { retryPromotions } from '../domain/selfPromotion.ts';
 import { eraseOrphans, retryErasing } from '../domain/storedFiles.ts';
+import { requeueTrainings } from '../domain/trainingChanges.ts';
 import { FOLDERS } from '../files/store.ts';
 import { takeOutStrayJobs } from '../queue/queue.ts';
 
@@ -98,6 +100,8 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await untilFew(() => sweepLists(database, now, ROWS_AT_ONCE), stop);
   await database.pointLease.deleteMany({ where: { windowStart: { lt: new Date(now.getTime() - LEASE_KEPT_MS) } } });
   await retryErasing(platform);
+  await requeueTrainings(database, platform.queue);
+  await retryPromotions(platform);
   await requestMissingExemplars(platform);
   for (const [i, folder] of FOLDERS.entries()) {
     if (stop?.aborted) return;

@@ -28,6 +28,7 @@ import {
   succeed,
   whyNothingNew,
 } from '../domain/trainingRuns.ts';
+import { ItemError } from '../domain/userErrors.ts';
 import { PalateError } from '../errors.ts';
 import { loadArtifact } from '../inference/preferenceModel.ts';
 import { itemVectorSize } from '../model/architecture.ts';
@@ -67,6 +68,8 @@ export interface Trainings {
 /** How often what a training says is written down, and its worker seen. */
 const REPORT_MS = 500;
 const SEEN_MS = 2_000;
+/** Another machine may have ended what was begun here. */
+const SWEEP_MS = 60 * 60 * 1000;
 /** Where people are erased during each of so many runs, it is given up. */
 const MOST_RUNS = 3;
 /** What a disk says that cannot take more, or at all. */
@@ -79,7 +82,10 @@ class Stopping extends Error {}
 export async function startTrainings(platform: Platform, options: TrainingOptions): Promise<Trainings> {
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
-  await sweepTrainings(platform, options.directory);
+  const sweep = () => sweepTrainings(platform, options.directory);
+  await sweep();
+  const onError = (error: unknown) => options.log.error({ err: error }, 'folders of trainings were not swept');
+  const timer = setInterval(() => void sweep().catch(onError), SWEEP_MS).unref();
   await platform.queue.work('train', {}, (_, tenantId) => {
     const run = trainNext(platform, options, tenantId, stopping.signal);
     running.add(run);
@@ -87,6 +93,7 @@ export async function startTrainings(platform: Platform, options: TrainingOption
   });
   return {
     async stop() {
+      clearInterval(timer);
       stopping.abort(new Stopping('This worker stops.'));
       await Promise.allSettled(running);
     },
@@ -223,8 +230,7 @@ class Run {
     if (end.kind === 'declined') return { status: 'DECLINED', reason: end.reason };
     if (end.kind === 'failed') return { status: 'FAILED', reason: end.message };
     if (end.kind === 'died') return { status: 'FAILED', reason: givenUp(end.how) };
-    await this.#add(folder, active, datasetSha256, end.evaluation);
-    return null;
+    return this.#add(folder, active, datasetSha256, end.evaluation);
   }
 
   /** Writes down what is to be learned from, unless an earlier attempt has; answers its SHA-256. */
@@ -268,7 +274,12 @@ class Run {
     }
   }
 
-  async #add(folder: TrainingFolder, active: Model, datasetSha256: string, measured: EvaluationSummary): Promise<void> {
+  async #add(
+    folder: TrainingFolder,
+    active: Model,
+    datasetSha256: string,
+    measured: EvaluationSummary,
+  ): Promise<Ending | null> {
     this.#progress.enter('adding the candidate');
     const candidate = {
       artifact: await loadArtifact(folder.result),
@@ -279,9 +290,15 @@ class Run {
       peopleIds: learnersOf(folder.snapshot),
     };
     this.#ending.signal.throwIfAborted();
-    await addCandidate(this.#platform, candidate, (transaction, model) =>
-      succeed(transaction, this.#platform, this.#job, model, learnersOf(folder.snapshot)),
-    );
+    try {
+      await addCandidate(this.#platform, candidate, (transaction, model) =>
+        succeed(transaction, this.#platform, this.#job, model, learnersOf(folder.snapshot)),
+      );
+      return null;
+    } catch (error) {
+      if (!(error instanceof ItemError && error.code === 'CONFLICT')) throw error;
+      return { status: 'DECLINED', reason: error.message };
+    }
   }
 
   /** Writes down what has changed, if anything has. */
