@@ -41,15 +41,15 @@ Exit status: ${EXIT.done} nothing found, or only what is kept; ${EXIT.partly} fo
 async function traces(values: string[], { tenant, json }: TracesOptions): Promise<void> {
   if (values.includes('')) throw new PalateError('BAD_USER_INPUT', 'A value is empty: it would be found everywhere.');
   const config = readConfig(process.env);
-  const [{ withDatabase }, { withTenant }, { findTraces }, { tenantIdOf }, { PictureStore }] = await Promise.all([
+  const [{ withDatabase }, { withTenant }, { findTraces }, { tenantIdOf }, { DiskStore }] = await Promise.all([
     import('./database.ts'),
     import('../database/client.ts'),
     import('../domain/traces.ts'),
     import('./tenantId.ts'),
-    import('../pictures/store.ts'),
+    import('../files/store.ts'),
   ]);
   const tenantId = tenantIdOf(tenant);
-  const pictures = await PictureStore.open(join(config.dataDirectory, 'pictures'));
+  const pictures = await DiskStore.open(join(config.dataDirectory, 'pictures'));
   const found = await withDatabase(config, (database) =>
     withTenant(tenantId, () => findTraces({ database, pictures }, values)),
   );

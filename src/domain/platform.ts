@@ -3,13 +3,13 @@
  * share. One is made when the service starts; commands and workers make theirs the same way.
  */
 import type { Database } from '../database/client.ts';
+import type { FileStore } from '../files/store.ts';
 import type { PictureLimits } from '../pictures/check.ts';
-import type { PictureStore } from '../pictures/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
-import type { Networks } from './models.ts';
+import type { Networks, ServingVersion } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
@@ -23,8 +23,10 @@ import { UserStates } from './userStates.ts';
 export interface PlatformParts {
   readonly database: Database;
   readonly queue: Queue;
-  readonly pictures: PictureStore;
+  readonly pictures: FileStore;
   readonly pictureLimits: PictureLimits;
+  /** The files of model versions. */
+  readonly weights: FileStore;
   readonly networks: Networks;
   /** What a new tenant starts with. */
   readonly baseModel: BaseModel;
@@ -48,6 +50,8 @@ export interface Platform extends PlatformParts {
   readonly points: PointBudget;
   /** Who watches a training, to be told of its changes. */
   readonly trainingWatchers: TrainingWatchers;
+  /** Of one request's platform: the version that it works with from beginning to end. */
+  readonly serving?: ServingVersion;
 }
 
 /** Bounds of the memory shared by all requests, in bytes. */

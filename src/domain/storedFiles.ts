@@ -3,7 +3,7 @@
  * transaction, and a job erases them after it; so a crash loses nothing, and an undone deletion erases nothing.
  */
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
-import type { PictureStore } from '../pictures/store.ts';
+import type { FileStore } from '../files/store.ts';
 import { type Queue, takeOutTenant } from '../queue/queue.ts';
 import { lockFile } from './images.ts';
 import { readTenant } from './tenants.ts';
@@ -16,7 +16,7 @@ const UPLOAD_TAKES_MS = 60 * 60 * 1000;
 export interface FilePlatform {
   readonly database: Database;
   readonly queue: Queue;
-  readonly pictures: PictureStore;
+  readonly pictures: FileStore;
 }
 
 /** Has these files erased after the transaction, those that no row needs by then. */

@@ -3,7 +3,7 @@
  * the queue's all, and the names of the stored files. It knows no table by name, but for those that keep random ids.
  */
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
-import type { PictureStore } from '../pictures/store.ts';
+import type { FileStore } from '../files/store.ts';
 import { fromGlobalId, NODE_TYPES, toGlobalId } from './ids.ts';
 
 export interface Trace {
@@ -29,7 +29,7 @@ const TIMEOUT_MS = 60 * 60 * 1000;
 
 /** Where each of the values is found in what is kept of the session's tenant; values found nowhere have no entry. */
 export async function findTraces(
-  { database, pictures }: { readonly database: Database; readonly pictures: PictureStore },
+  { database, pictures }: { readonly database: Database; readonly pictures: FileStore },
   values: readonly string[],
 ): Promise<Trace[]> {
   const traces = await database.$transaction(

@@ -1,19 +1,14 @@
 /**
- * Watching a training: the job as it is, then as each change leaves it, until it is over. Changes are told by NOTIFY in
- * the transaction that makes them (trainingJobs.ts), so that a watcher on any replica hears of them; what is told is that
+ * Watching a training: the job as it is, then as each change leaves it, until it is over. trainingChanges.ts tells of a
+ * change by NOTIFY, in the transaction that makes it, so that a watcher on any replica hears of it; what is told is that
  * there is something to read, never what. It knows no transport.
  */
 import { currentTenant, type Database } from '../database/client.ts';
-import type { TrainingJob, TrainingStatus } from '../database/generated/client.ts';
+import type { TrainingJob } from '../database/generated/client.ts';
 import { type Listener, listen } from '../database/notifications.ts';
 import { PalateError } from '../errors.ts';
 import { idOf } from './ids.ts';
-
-/** On which trainingJobs.ts tells every change, as `tenant id:job id`. */
-const CHANNEL = 'palate_training';
-
-/** After these nothing more happens to a job. */
-const FINAL: ReadonlySet<TrainingStatus> = new Set(['SUCCEEDED', 'DECLINED', 'FAILED', 'CANCELLED']);
+import { hasEnded, TRAINING_CHANNEL } from './trainingChanges.ts';
 
 /** One watcher's: rung once or many times while nobody waits, it is heard once. */
 class Bell {
@@ -80,7 +75,7 @@ export function startWatching(
   url: string,
   onError: (error: Error) => void,
 ): Promise<Listener> {
-  return listen(url, CHANNEL, {
+  return listen(url, TRAINING_CHANNEL, {
     onMessage: (name) => watchers.changed(name),
     onReconnect: () => watchers.allChanged(),
     onError,
@@ -111,7 +106,7 @@ export async function* trainingProgress(
         seen = job.revision;
         yield job;
       }
-      if (FINAL.has(job.status)) return;
+      if (hasEnded(job)) return;
       await bell.heard();
     }
   } finally {

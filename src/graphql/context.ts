@@ -4,6 +4,7 @@
  */
 import type { ExecutionArgs } from 'graphql';
 import type { Caller } from '../domain/credentials.ts';
+import { ServingVersion } from '../domain/models.ts';
 import type { Platform } from '../domain/platform.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
@@ -34,7 +35,8 @@ export interface Context {
   readonly stream: Stream | null;
 }
 
-/** The context of one request, or of one event of a subscription. */
-export function createContext(platform: Platform, caller: Caller, log: Log, stream: Stream | null = null): Context {
+/** The context of one request, or of one event of a subscription, all of which is answered by one model version. */
+export function createContext(shared: Platform, caller: Caller, log: Log, stream: Stream | null = null): Context {
+  const platform = { ...shared, serving: new ServingVersion() };
   return { caller, platform, loaders: createLoaders(platform), log, stream };
 }

@@ -18,12 +18,12 @@ export type ImageSource = Image;
 export type FeedbackSource = Feedback;
 export type ComparisonSource = Comparison;
 export type ModelSource = Model;
-export type TrainingJobSource = TrainingJob;
 export type TenantSource = Tenant;
 export type TenantSettingsSource = Tenant;
 export type ViewerSource = Credential;
 export type ApiKeySource = ApiKey;
 export type AuditEventSource = AuditEvent;
+export type TrainingJobSource = TrainingJob;
 
 /** A page, and how to count the whole list where it is asked for. */
 export type CountedPage<T> = Page<T> & { totalCount(): Promise<number> };

@@ -73,6 +73,7 @@ const float = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: 'floa
 const half = (data: Uint16Array, ...dims: number[]): Tensor => ({ dtype: 'float16', dims, data });
 
 export class PreferenceModel {
+  #closed = false;
   readonly #artifact: ModelArtifact;
   readonly #sessions: { items: Session; state: Session; score: Session };
   /** Of the weights file. */
@@ -103,6 +104,10 @@ export class PreferenceModel {
     return new PreferenceModel(artifact, { items, state, score });
   }
 
+  /** The numbers that it runs on. */
+  get artifact(): ModelArtifact {
+    return this.#artifact;
+  }
   get manifest() {
     return this.#artifact.manifest;
   }
@@ -277,7 +282,13 @@ export class PreferenceModel {
     return fromHalfFloats(item.subarray(width, width + imageMetric));
   }
 
+  /** Throws NOT_READY once it is closed. */
+  checkOpen(): void {
+    if (this.#closed) throw new PalateError('NOT_READY', 'The preference model is closed.');
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(Object.values(this.#sessions).map((session) => session.close()));
   }
 }

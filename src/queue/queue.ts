@@ -149,6 +149,20 @@ async function doByTenant<N extends JobName>(
   return results;
 }
 
+/** Whether the session's tenant has a job of this kind in one of these states. */
+export async function hasJob(
+  queries: Queries,
+  name: JobName,
+  states: readonly ('created' | 'retry' | 'active')[],
+): Promise<boolean> {
+  const [found] = await queries.$queryRaw<[{ there: boolean }]>`
+    SELECT EXISTS (
+      SELECT FROM pgboss.job
+      WHERE name = ${name} AND singleton_key = ${currentTenant()} AND state::text = ANY(${states as string[]}::text[])
+    ) AS there`;
+  return found.there;
+}
+
 /**
  * Takes ids of images that are no more out of the session's tenant's jobs, whatever their state. A job that was about
  * nothing else goes; one that a worker has in hand stays, empty, until it is done.

@@ -9,8 +9,10 @@ import { requestMissingExemplars } from '../domain/exemplars.ts';
 import { sweepAnswers } from '../domain/idempotency.ts';
 import type { Platform } from '../domain/platform.ts';
 import { sweepLists } from '../domain/recommendations.ts';
+import { retryPromotions } from '../domain/selfPromotion.ts';
 import { eraseOrphans, retryErasing } from '../domain/storedFiles.ts';
-import { PICTURE_FOLDERS } from '../pictures/store.ts';
+import { requeueTrainings } from '../domain/trainingChanges.ts';
+import { FOLDERS } from '../files/store.ts';
 import { takeOutStrayJobs } from '../queue/queue.ts';
 
 /** As much of a logger as this needs. */
@@ -98,8 +100,10 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await untilFew(() => sweepLists(database, now, ROWS_AT_ONCE), stop);
   await database.pointLease.deleteMany({ where: { windowStart: { lt: new Date(now.getTime() - LEASE_KEPT_MS) } } });
   await retryErasing(platform);
+  await requeueTrainings(database, platform.queue);
+  await retryPromotions(platform);
   await requestMissingExemplars(platform);
-  for (const [i, folder] of PICTURE_FOLDERS.entries()) {
+  for (const [i, folder] of FOLDERS.entries()) {
     if (stop?.aborted) return;
     if (i % HOURS_A_DAY === now.getUTCHours()) await eraseOrphans(platform, folder, now);
   }

@@ -9,10 +9,11 @@ import { pino } from 'pino';
 import { serverOptions } from '../../src/commands/start/serverOptions.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Prisma } from '../../src/database/client.ts';
-import { type Listener, notify } from '../../src/database/notifications.ts';
+import type { Listener } from '../../src/database/notifications.ts';
 import { newId, toGlobalId } from '../../src/domain/ids.ts';
 import type { Platform } from '../../src/domain/platform.ts';
 import { PointBudget } from '../../src/domain/points.ts';
+import { changeJob } from '../../src/domain/trainingChanges.ts';
 import { startWatching, TrainingWatchers } from '../../src/domain/trainingProgress.ts';
 import { createServer, stopServer } from '../../src/http/server.ts';
 import { type GraphqlAnswer, type TestService, type TestTenant, testService, unknownId } from './service.ts';
@@ -57,8 +58,7 @@ async function newJob(of = tenant): Promise<{ jobId: string; change(...changes: 
       for (const data of changes) {
         await of.run(() =>
           database.$transaction(async (transaction) => {
-            await transaction.trainingJob.updateMany({ where: { id }, data: { ...data, revision: { increment: 1 } } });
-            await notify(transaction, 'palate_training', `${of.id}:${id}`);
+            await changeJob(transaction, { id }, data);
           }),
         );
       }
@@ -85,7 +85,7 @@ function watch(jobId: string, { url = service.url, key = tenant.adminKey, query 
   return {
     async next() {
       const { value, done } = await events.next();
-      return done ? null : (value as Event);
+      return done ? null : (value as unknown as Event);
     },
     leave: () => client.dispose(),
   };

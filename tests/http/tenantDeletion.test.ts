@@ -7,7 +7,7 @@ import { issueApiKey } from '../../src/domain/apiKeys.ts';
 import { toGlobalId } from '../../src/domain/ids.ts';
 import { eraseFiles } from '../../src/domain/storedFiles.ts';
 import { takePicture } from '../../src/domain/uploads.ts';
-import type { PictureStore } from '../../src/pictures/store.ts';
+import type { FileStore } from '../../src/files/store.ts';
 import { picture, type TestService, type TestTenant, testService, unknownId } from './service.ts';
 
 let service: TestService;
@@ -212,7 +212,7 @@ it('takes the bytes of an upload with it that was on its way', async () => {
   const pictures = new Proxy(service.platform.pictures, {
     get: (store, name) =>
       name === 'put'
-        ? async (...args: Parameters<PictureStore['put']>) => {
+        ? async (...args: Parameters<FileStore['put']>) => {
             await store.put(...args);
             removed ??= remove(tenant);
             await removed;

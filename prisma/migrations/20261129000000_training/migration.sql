@@ -7,10 +7,12 @@ CREATE TYPE "training_status" AS ENUM ('QUEUED', 'RUNNING', 'SUCCEEDED', 'DECLIN
 ALTER TABLE "models" ADD COLUMN     "code_version" VARCHAR(64),
 ADD COLUMN     "dataset_sha256" CHAR(64),
 ADD COLUMN     "parent_id" UUID,
-ADD COLUMN     "seed" INTEGER;
+ADD COLUMN     "seed" INTEGER,
+ADD COLUMN     "wanted_at" TIMESTAMPTZ(3);
 -- AlterTable
 ALTER TABLE "tenants" ADD COLUMN     "keep_exposures" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "train_after_judgements" INTEGER,
+ADD COLUMN     "training_due_at" TIMESTAMPTZ(3),
 ADD COLUMN     "training_schedule" VARCHAR(100);
 -- CreateTable
 CREATE TABLE "training_jobs" (
@@ -22,6 +24,7 @@ CREATE TABLE "training_jobs" (
     "requested_by" VARCHAR(255) NOT NULL,
     "tokens" INTEGER,
     "seed" INTEGER NOT NULL,
+    "seed_chosen" BOOLEAN NOT NULL DEFAULT false,
     "promote_if_better" BOOLEAN NOT NULL,
     "cancel_requested_at" TIMESTAMPTZ(3),
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -29,6 +32,7 @@ CREATE TABLE "training_jobs" (
     "finished_at" TIMESTAMPTZ(3),
     "seen_at" TIMESTAMPTZ(3),
     "attempt" INTEGER NOT NULL DEFAULT 0,
+    "deaths" INTEGER NOT NULL DEFAULT 0,
     "reason" VARCHAR(2000),
     "dataset_sha256" CHAR(64),
     "model_id" UUID,

@@ -9,7 +9,7 @@ import { nodeResolvers } from './nodes.ts';
 import { scoreResolvers } from './scores.ts';
 import { similarityResolvers } from './similarity.ts';
 import { tenantResolvers } from './tenants.ts';
-import { trainingJobResolvers } from './trainingJobs.ts';
+import { trainingResolvers } from './training.ts';
 import { trainingProgressResolvers } from './trainingProgress.ts';
 import { userResolvers } from './users.ts';
 import { viewerResolvers } from './viewer.ts';
@@ -24,10 +24,11 @@ export const resolvers: Resolvers = {
   ...viewerResolvers,
   ...tenantResolvers,
   ...apiKeyResolvers,
-  ...trainingJobResolvers,
+  ...trainingResolvers,
   ...trainingProgressResolvers,
   ...nodeResolvers,
   DateTime,
+  Model: { ...modelResolvers.Model, ...trainingResolvers.Model },
   Query: {
     ...nodeResolvers.Query,
     ...viewerResolvers.Query,
@@ -35,6 +36,7 @@ export const resolvers: Resolvers = {
     ...imageResolvers.Query,
     ...tenantResolvers.Query,
     ...apiKeyResolvers.Query,
+    ...trainingResolvers.Query,
   },
   Mutation: {
     ...userResolvers.Mutation,
@@ -42,5 +44,6 @@ export const resolvers: Resolvers = {
     ...feedbackResolvers.Mutation,
     ...tenantResolvers.Mutation,
     ...apiKeyResolvers.Mutation,
+    ...trainingResolvers.Mutation,
   },
 };

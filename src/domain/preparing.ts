@@ -1,0 +1,116 @@
+/**
+ * What a version needs before it serves: the item vectors of all images in its tower, the profile of everybody who
+ * judged, its tokens' exemplars. Some versions are kept prepared, so that they can be promoted at any moment; the others
+ * when somebody wants them. The work is src/workers/prepare.ts.
+ */
+import { currentTenant, type Queries } from '../database/client.ts';
+import type { Model } from '../database/generated/client.ts';
+import { notify } from '../database/notifications.ts';
+import type { Queue } from '../queue/queue.ts';
+import { type ModelPlatform, retiredModels, type ServingModel } from './models.ts';
+import { lockVersions } from './versionTurns.ts';
+
+/** Candidates that are kept prepared, the newest of them: a tenant that trains every night has hundreds. */
+const KEPT_CANDIDATES = 2;
+/** How long a version is kept prepared after somebody wanted it. */
+const WANTED_FOR_MS = 24 * 60 * 60 * 1000;
+/** What replicas are told on: which version they will soon be asked for. */
+export const MODELS_CHANNEL = 'palate_models';
+
+/**
+ * The versions that new images and new feedback are prepared for, the active one first: that one, the one that served
+ * before it, the newest candidates, the one in shadow, and those that somebody waits for.
+ */
+export async function keptModels(queries: Queries): Promise<Model[]> {
+  const [active, [lastRetired], candidates, others] = [
+    await queries.model.findMany({ where: { status: 'ACTIVE' } }),
+    await retiredModels(queries),
+    await queries.model.findMany({
+      where: { status: 'CANDIDATE' },
+      orderBy: { version: 'desc' },
+      take: KEPT_CANDIDATES,
+    }),
+    await queries.$queryRaw<{ id: string }[]>`
+      SELECT id FROM models WHERE tenant_id = ${currentTenant()}::uuid
+        AND (wanted_at > now() - ${WANTED_FOR_MS} * interval '1 millisecond'
+          OR id IN (SELECT model_id FROM shadows WHERE tenant_id = ${currentTenant()}::uuid))`,
+  ];
+  const wanted = await queries.model.findMany({ where: { id: { in: others.map(({ id }) => id) } } });
+  const kept = [...active, ...(lastRetired ? [lastRetired] : []), ...candidates, ...wanted];
+  return [...new Map(kept.map((row) => [row.id, row])).values()];
+}
+
+/**
+ * Of the tenant's READY images and of the people who judged them, the share that is prepared for a version: 1 where all
+ * are, and only then. A profile counts that is there, since who reads a stale one renews it; and somebody who judged for
+ * the first time within the last minute is let off, so that a tenant where there is always somebody new can promote.
+ * Indexes: item_vectors_pkey, profiles_pkey, feedback_tenant_id_user_id_judged_at_id_idx.
+ */
+export async function readiness(queries: Queries, { id, tower }: Pick<Model, 'id' | 'tower'>): Promise<number> {
+  const [counted] = await queries.$queryRaw<{ wanted: number; missing: number }[]>`
+    WITH pictures AS (
+      SELECT count(*)::int AS wanted, (count(*) FILTER (WHERE NOT EXISTS (
+        SELECT FROM item_vectors v WHERE v.tenant_id = i.tenant_id AND v.tower = ${tower} AND v.image_id = i.id
+      )))::int AS missing
+      FROM images i WHERE i.tenant_id = ${currentTenant()}::uuid AND i.status = 'READY'
+    ), judges AS (
+      SELECT u.id FROM users u, models m
+      WHERE u.tenant_id = ${currentTenant()}::uuid AND m.tenant_id = u.tenant_id AND m.id = ${id}::uuid
+        AND u.feedback_version > 0 AND EXISTS (
+          SELECT FROM feedback f JOIN images i ON i.tenant_id = f.tenant_id AND i.id = f.image_id
+          WHERE f.tenant_id = u.tenant_id AND f.user_id = u.id AND f.sentiment <> 'SKIP'
+            AND f.created_at <= greatest(m.created_at, now() - interval '1 minute')
+            AND i.status = 'READY' AND (i.owner_id IS NULL OR i.owner_id = u.id)
+        )
+    ), profiled AS (
+      SELECT count(*)::int AS wanted, (count(*) FILTER (WHERE NOT EXISTS (
+        SELECT FROM profiles p WHERE p.tenant_id = ${currentTenant()}::uuid AND p.model_id = ${id}::uuid AND p.user_id = judges.id
+      )))::int AS missing
+      FROM judges
+    )
+    SELECT pictures.wanted + profiled.wanted AS wanted, pictures.missing + profiled.missing AS missing
+    FROM pictures, profiled`;
+  const { wanted, missing } = counted!;
+  return missing === 0 ? 1 : (wanted - missing) / wanted;
+}
+
+/** Whether every READY image of the session's tenant has an item vector in this tower. Index: item_vectors_pkey. */
+export async function hasAllVectors(queries: Queries, tower: string): Promise<boolean> {
+  const missing = await queries.$queryRaw<object[]>`
+    SELECT FROM images i WHERE i.tenant_id = ${currentTenant()}::uuid AND i.status = 'READY' AND NOT EXISTS (
+      SELECT FROM item_vectors v WHERE v.tenant_id = i.tenant_id AND v.tower = ${tower} AND v.image_id = i.id
+    ) LIMIT 1`;
+  return missing.length === 0;
+}
+
+/**
+ * The kept versions beside the one that serves, for what rests on item vectors: those in whose tower every image has
+ * one. From fewer, a profile would be made of half a history and taken for the whole.
+ */
+export async function alsoServable(
+  { database, networks }: ModelPlatform,
+  serving: ServingModel,
+): Promise<ServingModel[]> {
+  const models: ServingModel[] = [];
+  for (const row of await keptModels(database)) {
+    if (row.id === serving.row.id) continue;
+    if (row.tower !== serving.row.tower && !(await hasAllVectors(database, row.tower))) continue;
+    const model = await networks.of(row).catch(() => null); // why it cannot be used stands in the log
+    if (model) models.push(model);
+  }
+  return models;
+}
+
+/** Has a version prepared, and kept so for a day. */
+export async function wantPrepared(transaction: Queries, queue: Queue, modelId: string): Promise<void> {
+  const tenantId = currentTenant();
+  await lockVersions(transaction);
+  await transaction.$executeRaw`
+    UPDATE models SET wanted_at = now() WHERE tenant_id = ${tenantId}::uuid AND id = ${modelId}::uuid`;
+  await queue.send(transaction, 'prepare', [{ tenantId, modelId }]);
+}
+
+/** Tells every replica that a version may soon be asked for. */
+export async function tellPrepared(transaction: Queries, modelId: string): Promise<void> {
+  await notify(transaction, MODELS_CHANNEL, `${currentTenant()}:${modelId}`);
+}
