@@ -30,7 +30,7 @@ beforeAll(async () => {
   service = await testService({ subscriptions });
   ears = await startWatching(service.platform.trainingWatchers, service.test.url, () => {});
   tenant = await service.tenant();
-});
+}, 60_000);
 afterAll(async () => {
   await ears.close();
   await service.close();
@@ -261,7 +261,9 @@ describe('what is refused', () => {
     await poor.run(() => service.test.database.tenant.updateMany({ data: { pointsPerMinute: 7 } }));
     service.platform.knownKeys.clear();
     const of = await newJob(poor);
+    await of.change({ status: 'CANCELLED' });
     expect(await only(of.jobId, { key: poor.adminKey })).toEqual([]); // 5 of 7
+    expect(await only(of.jobId, { key: poor.adminKey })).toEqual(['RATE_LIMITED']);
   });
 
   it('is a query or a mutation here, and a subscription at /graphql', async () => {
