@@ -24,6 +24,7 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'Tenant.userCount': 20,
   'Tenant.imageCount': 20,
   'Tenant.feedbackCount': 20,
+  'Model.readiness': 100, // images and people, each with what is prepared for it
 };
 
 /** Points of a search of prompts (`Query.images` with `query`), which reads every one of them. */

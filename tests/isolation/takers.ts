@@ -68,6 +68,9 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.submitComparison(input.idempotencyKey)': 'name',
   'Mutation.retractFeedback(input.ids)': ['Feedback', 'Comparison'],
 
+  'Query.models(after)': 'cursor',
+  'Mutation.promoteModel(input.id)': ['Model'],
+
   'Query.apiKeys(after)': 'cursor',
   'Mutation.createApiKey(input.name)': 'text',
   'Mutation.revokeApiKey(input.id)': ['ApiKey'],

@@ -31,6 +31,7 @@ export const resolvers: Resolvers = {
     ...imageResolvers.Query,
     ...tenantResolvers.Query,
     ...apiKeyResolvers.Query,
+    ...modelResolvers.Query,
   },
   Mutation: {
     ...userResolvers.Mutation,
@@ -38,5 +39,6 @@ export const resolvers: Resolvers = {
     ...feedbackResolvers.Mutation,
     ...tenantResolvers.Mutation,
     ...apiKeyResolvers.Mutation,
+    ...modelResolvers.Mutation,
   },
 };
