@@ -101,15 +101,15 @@ async function addRows(
 /** The next version, as a candidate; within `lockVersions`. */
 async function addVersion(
   transaction: Queries,
-  { towerHash, ...facts }: BaseModel,
+  facts: BaseModel,
   origin: Partial<Pick<Model, 'parentId' | 'seed' | 'datasetSha256' | 'codeVersion'>>,
 ): Promise<Model> {
-  const { imageEncoder, textEncoder, sha256, layers, heads, tokens } = facts;
+  const { sha256, towerHash: tower, imageEncoder, textEncoder, layers, heads, tokens } = facts;
   const { _max: newest } = await transaction.model.aggregate({ _max: { version: true } });
   return transaction.model.create({
     data: {
       ...{ tenantId: currentTenant(), id: newId(), version: (newest.version ?? -1) + 1, status: 'CANDIDATE' },
-      ...{ sha256, tower: towerHash, imageEncoder, textEncoder, layers, heads, tokens },
+      ...{ sha256, tower, imageEncoder, textEncoder, layers, heads, tokens },
       ...origin,
     },
   });
