@@ -12,6 +12,7 @@ import { PreferenceModel } from '../inference/preferenceModel.ts';
 import type { ModelArtifact } from '../model/artifact.ts';
 import { ErasedIds } from './erasedIds.ts';
 import { folderOf, readModelFile } from './modelFiles.ts';
+import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage } from './pages.ts';
 
 /** A version in service: its row and its network. */
 export interface ServingModel {
@@ -202,6 +203,18 @@ export function retiredModels(queries: Queries): Promise<Model[]> {
     where: { status: 'RETIRED' },
     orderBy: [{ promotedAt: { sort: 'desc', nulls: 'last' } }, { version: 'desc' }],
   });
+}
+
+/** The tenant's versions, newest first. Throws BAD_USER_INPUT for a bad `first` or cursor. */
+export async function pageModels(queries: Queries, page: PageArgs): Promise<Page<Model>> {
+  checkFirst(page.first);
+  const [, before] = fromCursor(page.after, [/^models$/, /^\d{1,9}$/]) ?? [];
+  const rows = await queries.model.findMany({
+    where: before ? { version: { lt: Number(before) } } : {},
+    orderBy: { version: 'desc' },
+    take: page.first + 1,
+  });
+  return toPage(rows, page, ({ version }) => toCursor('models', String(version)));
 }
 
 /** Rows by id, in no order; ids that are none of the tenant's are left out. */

@@ -50,6 +50,8 @@ export interface Platform extends PlatformParts {
   readonly points: PointBudget;
   /** Who watches a training, to be told of its changes. */
   readonly trainingWatchers: TrainingWatchers;
+  /** Since when this process runs. */
+  readonly startedAt: Date;
   /** Of one request's platform: the version that it works with from beginning to end. */
   readonly serving?: ServingVersion;
 }
@@ -71,5 +73,6 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
     trainingWatchers: new TrainingWatchers(),
+    startedAt: new Date(),
   };
 }

@@ -73,6 +73,8 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.startTraining(input.idempotencyKey)': 'name',
   'Mutation.cancelTraining(input.id)': ['TrainingJob'],
   'Subscription.trainingProgress(jobId)': ['TrainingJob'],
+  'Query.models(after)': 'cursor',
+  'Mutation.promoteModel(input.id)': ['Model'],
 
   'Query.apiKeys(after)': 'cursor',
   'Mutation.createApiKey(input.name)': 'text',

@@ -37,6 +37,7 @@ export const resolvers: Resolvers = {
     ...tenantResolvers.Query,
     ...apiKeyResolvers.Query,
     ...trainingResolvers.Query,
+    ...modelResolvers.Query,
   },
   Mutation: {
     ...userResolvers.Mutation,
@@ -45,5 +46,6 @@ export const resolvers: Resolvers = {
     ...tenantResolvers.Mutation,
     ...apiKeyResolvers.Mutation,
     ...trainingResolvers.Mutation,
+    ...modelResolvers.Mutation,
   },
 };
