@@ -25,6 +25,7 @@ const MAPPED = [
   'SimilarUser',
   'ModelComparison',
   'TrainingJob',
+  'Shadow',
 ];
 
 const config: CodegenConfig = {

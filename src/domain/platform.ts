@@ -14,6 +14,7 @@ import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
 import type { SecretBox } from './secretBox.ts';
+import { ShownScores } from './shownScores.ts';
 import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
 import { TrainingWatchers } from './trainingProgress.ts';
@@ -50,6 +51,8 @@ export interface Platform extends PlatformParts {
   readonly points: PointBudget;
   /** Who watches a training, to be told of its changes. */
   readonly trainingWatchers: TrainingWatchers;
+  /** Scores that were returned, until they are seen to. */
+  readonly shownScores: ShownScores;
   /** Since when this process runs. */
   readonly startedAt: Date;
   /** Of one request's platform: the version that it works with from beginning to end. */
@@ -73,6 +76,7 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
     trainingWatchers: new TrainingWatchers(),
+    shownScores: new ShownScores(parts),
     startedAt: new Date(),
   };
 }

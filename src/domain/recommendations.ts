@@ -51,7 +51,7 @@ export async function recommendMany(
       requests.filter(({ after }) => after !== null),
     ),
   ]);
-  return requests.map((request) => {
+  const pages = requests.map((request): Page<Score> | PalateError => {
     const position = positions.get(request) ?? { list: lists.get(request), start: 0 };
     if (position instanceof PalateError) return position;
     const { list, start } = position;
@@ -63,6 +63,8 @@ export async function recommendMany(
       pageInfo,
     };
   });
+  platform.shownScores.add(pages.map((page) => (page instanceof PalateError ? [] : page.nodes)));
+  return pages;
 }
 
 interface List {

@@ -12,6 +12,7 @@ import { idOf, newId, toGlobalId } from './ids.ts';
 import { countImages } from './images.ts';
 import type { KnownKeys } from './knownKeys.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
+import type { ShownScores } from './shownScores.ts';
 import { type TokenSettingsChange, type TokenSettingsKeeping, toTokenSettings } from './tokenSettings.ts';
 import { type TrainingTimesChange, toTrainingTimes } from './trainingTimes.ts';
 import { checkText, ItemError } from './userErrors.ts';
@@ -148,6 +149,7 @@ export const noTenant = () => new ItemError(['id'], 'NOT_FOUND', 'There is no te
 
 export interface TenantSettingsChange extends TokenSettingsChange, TrainingTimesChange {
   readonly anonymousSimilarity?: boolean | null | undefined;
+  readonly keepExposures?: boolean | null | undefined;
 }
 
 /**
@@ -156,21 +158,29 @@ export interface TenantSettingsChange extends TokenSettingsChange, TrainingTimes
  * none.
  */
 export async function updateTenantSettings(
-  { database, now, ...keeping }: TenantPlatform & TokenSettingsKeeping,
+  {
+    database,
+    now,
+    shownScores,
+    ...keeping
+  }: TenantPlatform & TokenSettingsKeeping & { readonly shownScores: ShownScores },
   caller: Caller,
-  { anonymousSimilarity, ...change }: TenantSettingsChange,
+  { anonymousSimilarity, keepExposures, ...change }: TenantSettingsChange,
 ): Promise<Tenant> {
   const id = currentTenant();
   const data = {
     ...(typeof anonymousSimilarity === 'boolean' ? { anonymousSimilarity } : {}),
+    ...(typeof keepExposures === 'boolean' ? { keepExposures } : {}),
     ...toTokenSettings(keeping, id, change),
     ...toTrainingTimes(change, now()),
   };
-  return database.$transaction(async (transaction) => {
+  const updated = await database.$transaction(async (transaction) => {
     const tenant = await transaction.tenant.update({ where: { id }, data });
     await recordEvent(transaction, caller, now(), actionOn('updateTenantSettings', id));
     return tenant;
   });
+  shownScores.forgetWishes(id);
+  return updated;
 }
 
 const actionOn = (action: string, tenantId: string) => ({ action, subject: toGlobalId('Tenant', tenantId) });

@@ -24,6 +24,7 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'Tenant.userCount': 20,
   'Tenant.imageCount': 20,
   'Tenant.feedbackCount': 20,
+  'Model.live': 100, // exposures, each with its judgement
   'TrainingJob.losses': 5, // a whole curve is read, whatever is left of it
   'Model.readiness': 100, // images and people, each with what is prepared for it
 };

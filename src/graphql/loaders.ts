@@ -18,6 +18,7 @@ import { type AuditEvent, auditEventsByIds } from '../domain/auditLog.ts';
 import { type Comparison, comparisonsByIds } from '../domain/comparisons.ts';
 import { type ExemplarRequest, exemplarsForMany } from '../domain/exemplars.ts';
 import { type Explanation, explainMany } from '../domain/explanations.ts';
+import { type LiveAccuracy, liveAccuracies } from '../domain/exposures.ts';
 import { countFeedback, type FeedbackArgs, feedbackByIds, feedbackForUsers } from '../domain/feedback.ts';
 import { imagesByIds } from '../domain/images.ts';
 import { similarImages } from '../domain/itemVectors.ts';
@@ -93,6 +94,7 @@ export function createLoaders(platform: Platform) {
     trainingJobs: byId<TrainingJob>((ids) => trainingJobsByIds(database, ids)),
     trainedBy: byId<TrainingJob>((modelIds) => trainingJobsByModels(database, modelIds)),
     losses: byOwner<'jobId', LossArgs, TrainingLoss[]>('jobId', (ids, args) => lossesForJobs(database, ids, args)),
+    live: byId<LiveAccuracy | null>((ids) => liveAccuracies(database, ids)),
     profiles: byId<Profile>((ids) => readProfiles(platform, ids)),
     similarUsers: byId<SimilarUser[]>((ids) => similarUsers(platform, ids)),
     similarImages: byValue<{ imageId: string; ownerId: string | null; first: number }, string[]>((requests) =>

@@ -11,6 +11,7 @@ import type { AttentionMap, Influence } from '../domain/explanations.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Profile } from '../domain/profiles.ts';
 import type { Score } from '../domain/scores.ts';
+import type { ShadowOf } from '../domain/shadows.ts';
 import type { SimilarUser } from '../domain/similarity.ts';
 
 export type UserSource = User;
@@ -23,6 +24,7 @@ export type TenantSettingsSource = Tenant;
 export type ViewerSource = Credential;
 export type ApiKeySource = ApiKey;
 export type AuditEventSource = AuditEvent;
+export type ShadowSource = ShadowOf;
 export type TrainingJobSource = TrainingJob;
 
 /** A page, and how to count the whole list where it is asked for. */

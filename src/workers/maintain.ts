@@ -6,6 +6,7 @@ import pg from 'pg';
 import { NO_TENANT, withOperator, withTenant } from '../database/client.ts';
 import { dropOldAddresses } from '../domain/auditLog.ts';
 import { requestMissingExemplars } from '../domain/exemplars.ts';
+import { sweepExposures } from '../domain/exposures.ts';
 import { sweepAnswers } from '../domain/idempotency.ts';
 import type { Platform } from '../domain/platform.ts';
 import { dropPrepared, mendActive } from '../domain/preparing.ts';
@@ -104,6 +105,7 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await dropOldAddresses(database, now);
   await untilFew(() => sweepAnswers(database, now, ROWS_AT_ONCE), stop);
   await untilFew(() => sweepLists(database, now, ROWS_AT_ONCE), stop);
+  await untilFew(() => sweepExposures(database, now, ROWS_AT_ONCE), stop);
   await database.pointLease.deleteMany({ where: { windowStart: { lt: new Date(now.getTime() - LEASE_KEPT_MS) } } });
   await retryErasing(platform);
   await requeueTrainings(database, platform.queue);

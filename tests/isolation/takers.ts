@@ -75,6 +75,7 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Subscription.trainingProgress(jobId)': ['TrainingJob'],
   'Query.models(after)': 'cursor',
   'Mutation.promoteModel(input.id)': ['Model'],
+  'Mutation.setShadow(input.modelId)': ['Model'],
 
   'Query.apiKeys(after)': 'cursor',
   'Mutation.createApiKey(input.name)': 'text',

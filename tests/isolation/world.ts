@@ -228,6 +228,7 @@ export function fillWith({ ada, shared, own }: Side): Fill {
     'Query.nodes(ids)': () => [ada.User],
     'User.score(imageId)': () => shared,
     'User.rank(imageIds)': () => [shared],
+    'Subscription.trainingProgress(jobId)': () => own.TrainingJob,
     'UpdateImageItem.id': () => shared,
     'StartTrainingInput.preferenceTokenCount': () => 10,
     'UpdateTenantSettingsInput.trainingSchedule': () => '0 3 * * 1',

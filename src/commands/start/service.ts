@@ -15,6 +15,7 @@ import { Networks } from '../../domain/models.ts';
 import { PictureLinks } from '../../domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../domain/platform.ts';
 import { SecretBox } from '../../domain/secretBox.ts';
+import { startKeepingShown } from '../../domain/shownScores.ts';
 import { startWatching } from '../../domain/trainingProgress.ts';
 import { PalateError } from '../../errors.ts';
 import { DiskStore } from '../../files/store.ts';
@@ -156,6 +157,8 @@ async function startApi(
     log.warn({ err: error }, 'what models are prepared is not heard for a moment; they are loaded when asked for'),
   );
   closers.push({ what: 'the ear for prepared models', close: () => warming.close() });
+  const keeping = startKeepingShown(platform, log);
+  closers.push({ what: 'the keeping of scores that were shown', close: () => keeping.stop() });
   const watching = await startWatching(platform.trainingWatchers, serviceUrl, (error) =>
     log.warn({ err: error }, 'changes of trainings are not heard for a moment; all that are watched are read after it'),
   );

@@ -4,6 +4,7 @@ import type { Resolvers } from '../generated/resolvers.ts';
 import { apiKeyResolvers } from './apiKeys.ts';
 import { feedbackResolvers } from './feedback.ts';
 import { imageResolvers } from './images.ts';
+import { liveResolvers } from './live.ts';
 import { modelResolvers } from './models.ts';
 import { nodeResolvers } from './nodes.ts';
 import { scoreResolvers } from './scores.ts';
@@ -15,6 +16,7 @@ import { userResolvers } from './users.ts';
 import { viewerResolvers } from './viewer.ts';
 
 export const resolvers: Resolvers = {
+  ...liveResolvers,
   ...modelResolvers,
   ...scoreResolvers,
   ...similarityResolvers,
@@ -28,7 +30,8 @@ export const resolvers: Resolvers = {
   ...trainingProgressResolvers,
   ...nodeResolvers,
   DateTime,
-  Model: { ...modelResolvers.Model, ...trainingResolvers.Model },
+  Model: { ...modelResolvers.Model, ...trainingResolvers.Model, ...liveResolvers.Model },
+  Tenant: { ...tenantResolvers.Tenant, ...liveResolvers.Tenant },
   Query: {
     ...nodeResolvers.Query,
     ...viewerResolvers.Query,
@@ -47,5 +50,6 @@ export const resolvers: Resolvers = {
     ...apiKeyResolvers.Mutation,
     ...trainingResolvers.Mutation,
     ...modelResolvers.Mutation,
+    ...liveResolvers.Mutation,
   },
 };
