@@ -21,7 +21,10 @@ export interface Forgotten {
 }
 
 /** The memory that erased things may be in. */
-export type Memory = Pick<Platform, 'userStates' | 'imageMetrics' | 'profiles' | 'quotas' | 'knownKeys' | 'networks'>;
+export type Memory = Pick<
+  Platform,
+  'userStates' | 'imageMetrics' | 'profiles' | 'quotas' | 'knownKeys' | 'networks' | 'shownScores'
+>;
 
 const CHANNEL = 'palate_forget';
 /** Ids a message: PostgreSQL takes 8,000 bytes, an id has 39. */
@@ -46,7 +49,7 @@ export async function tellOfKeys(transaction: Queries, tenantId: string): Promis
 
 /** Drops it from this process's memory. */
 export function forget(memory: Memory, forgotten: Forgotten): void {
-  const { userStates, imageMetrics, profiles, quotas, knownKeys, networks } = memory;
+  const { userStates, imageMetrics, profiles, quotas, knownKeys, networks, shownScores } = memory;
   const { tenantId, wholeTenant, keys, userIds, imageIds, changedUserIds } = forgotten;
   if (keys || wholeTenant) knownKeys.forgetTenant(tenantId);
   quotas.forget(tenantId);
@@ -54,6 +57,7 @@ export function forget(memory: Memory, forgotten: Forgotten): void {
   userStates.forget(tenantId, userIds, changedUserIds);
   profiles.forget(tenantId, userIds, changedUserIds);
   imageMetrics.forget(tenantId, imageIds);
+  shownScores.forget(tenantId, wholeTenant ? undefined : userIds);
 }
 
 /** Drops everything. */

@@ -55,6 +55,8 @@ export class ShownScores {
   #waiting: Shown[] = [];
   #count = 0;
   #dropped = 0;
+  /** Whether the last round failed: a lasting failure is logged once. */
+  failing = false;
 
   constructor({ now }: { readonly now: () => Date }) {
     this.#now = now;
@@ -103,6 +105,14 @@ export class ShownScores {
     this.#waiting = [];
     this.#count = 0;
     return byTenant;
+  }
+
+  /** Drops what waits of people who were erased; of everybody of the tenant, if no people are named. */
+  forget(tenantId: string, userIds?: readonly string[]): void {
+    const stays = (shown: Shown) => shown.tenantId !== tenantId || userIds?.includes(shown.userId) === false;
+    if (userIds?.length === 0 || this.#waiting.every(stays)) return;
+    this.#waiting = this.#waiting.filter(stays);
+    this.#count = this.#waiting.reduce((sum, { scores }) => sum + scores.length, 0);
   }
 
   /** How many scores were given up since it was last asked. */
@@ -161,6 +171,7 @@ export function startKeepingShown(platform: Platform, log: ShownLog): KeepingSho
 export async function keepShown(platform: Platform, log: ShownLog, mostShadowed = MOST_SHADOWED): Promise<void> {
   const { shownScores } = platform;
   let [room, left] = [mostShadowed, 0];
+  let failed = false;
   for (const [tenantId, shown] of shownScores.take()) {
     // Of the tenant, not of the person who asked: the candidate, and its counts, are the tenant's.
     await withTenant(tenantId, async () => {
@@ -172,11 +183,14 @@ export async function keepShown(platform: Platform, log: ShownLog, mostShadowed 
       left += drawn.length - asked.length;
       if (shadow && asked.length > 0) await askShadow(platform, shadow, asked, exposures, log);
     }).catch((error: unknown) => {
-      const retried = shown[0]!.tries > 0;
-      if (!retried) log.warn({ err: error, tenant: tenantId }, 'scores that were shown could not be kept yet');
+      if (!failed && !shownScores.failing) {
+        log.warn({ err: error, tenant: tenantId }, 'scores that were shown could not be kept yet');
+      }
+      failed = true;
       shownScores.putBack(shown);
     });
   }
+  shownScores.failing = failed;
   if (left > 0) log.debug({ rankings: left }, 'a candidate was not asked for these: more came than it has time for');
   const dropped = shownScores.takeDropped();
   if (dropped > 0) log.warn({ scores: dropped }, 'scores that were shown were not kept');

@@ -88,6 +88,7 @@ class Ending {
     reply.raw.once('close', gone);
     socket.once('close', gone); // the answer may stand behind others on its connection, and is not told then
     this.whenEnded(() => socket.off('close', gone));
+    if (reply.raw.closed || socket.destroyed) gone(); // before anybody listened
   }
 
   /** Aborted when there is nothing more to answer, or nobody. */
@@ -109,8 +110,10 @@ class Ending {
     if (!raw.closed) await new Promise<void>((resolve) => raw.once('close', resolve));
   }
 
+  /** Has something done when it ends; at once, if it has. */
   whenEnded(work: () => void): void {
-    this.signal.addEventListener('abort', work, { once: true });
+    if (this.signal.aborted) work();
+    else this.signal.addEventListener('abort', work, { once: true });
   }
 }
 

@@ -6,6 +6,7 @@ import { newId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
+import { ShownScores } from '../../src/domain/shownScores.ts';
 import { ProfileIndexes } from '../../src/domain/similarity.ts';
 import { type ReadUser, UserStates } from '../../src/domain/userStates.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
@@ -44,6 +45,7 @@ function newMemory() {
     quotas: new Quotas(),
     knownKeys: new KnownKeys(60_000),
     networks: service.platform.networks,
+    shownScores: new ShownScores(service.platform),
   };
 }
 type Memory = ReturnType<typeof newMemory>;
