@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from '@apollo/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { FormattedExecutionResult } from 'graphql';
-import { print, type StreamEvent } from 'graphql-sse';
+import { print, type StreamData } from 'graphql-sse';
 import { type Credential, runAs } from '../domain/credentials.ts';
 import type { Platform } from '../domain/platform.ts';
 import { PalateError } from '../errors.ts';
@@ -185,12 +185,12 @@ class Subscription {
       }
       if (!this.#ending.signal.aborted) await this.#verify();
       if (this.#ending.signal.aborted || come.done) break;
-      yield message('next', come.value);
+      yield toEvent(come.value);
       next = this.next();
     }
     const { error } = this.#ending;
-    if (error !== null) yield message('next', this.#tell(error));
-    yield message('complete');
+    if (error !== null) yield toEvent(this.#tell(error));
+    yield COMPLETE;
   }
 
   /** What comes, or null where nothing does for so long. */
@@ -216,8 +216,10 @@ class Subscription {
   }
 }
 
-const message = (event: StreamEvent, data: FormattedExecutionResult | null = null): string =>
-  print<false, StreamEvent>({ event, data } as Parameters<typeof print<false, StreamEvent>>[0]);
+/** graphql-sse's types know an error as graphql-js makes it, not as it is told. */
+const toEvent = (result: FormattedExecutionResult): string =>
+  print<false, 'next'>({ event: 'next', data: result as StreamData<'next'> });
+const COMPLETE = print<false, 'complete'>({ event: 'complete', data: null });
 
 /** The request as Apollo Server reads it at /graphql: what is no right body is refused in the same words. */
 function toApollo({ headers: sent, body }: FastifyRequest): HTTPGraphQLRequest {
