@@ -9,7 +9,7 @@ import type { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { Random } from '../../src/random.ts';
 import { type PeoplePart, partOfPerson } from '../../src/training/feedback/people.ts';
 import { newTenant } from './database.ts';
-import { encodedItems } from './model.ts';
+import { encodedItems, smallArtifact } from './model.ts';
 import { putReadyImages } from './platform.ts';
 
 export type TestTenant = Awaited<ReturnType<typeof newTenant>>;
@@ -18,6 +18,11 @@ export type TestTenant = Awaited<ReturnType<typeof newTenant>>;
 const PEOPLE: Readonly<Record<PeoplePart, number>> = { train: 24, validation: 6, test: 6 };
 const JUDGEMENTS = 15;
 const IMAGES = 40;
+
+/** Its own prior is silent; its history says something, if not much: there is something to learn. */
+export const PARENT_TO_TRAIN = smallArtifact({
+  set: { 'prior.gain': 0, 'metricPath.image.kernelGain': 1, 'metricPath.image.prototypeGain': 2, 'head.output': 0 },
+});
 
 /** Small in every way; its state is kept after 50 steps and after the last. */
 export const SMALL_TRAINING = { steps: 60, shape: { users: 8, judgements: 8, pairs: 1 } };

@@ -19,9 +19,8 @@ import { cancelTraining, requestTraining } from '../../src/domain/trainingJobs.t
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { startTrainings, type Trainings } from '../../src/workers/train.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
-import { smallArtifact } from '../support/model.ts';
 import { testPlatform } from '../support/platform.ts';
-import { SMALL_TRAINING, type TestTenant, tenantToTrain } from '../support/trainingTenant.ts';
+import { PARENT_TO_TRAIN, SMALL_TRAINING, type TestTenant, tenantToTrain } from '../support/trainingTenant.ts';
 
 const CALLER = {
   credential: {
@@ -55,7 +54,7 @@ const work = async () => {
 
 beforeAll(async () => {
   db = await testDatabase();
-  base = await PreferenceModel.open(smallArtifact());
+  base = await PreferenceModel.open(PARENT_TO_TRAIN);
   const opened = await testPlatform(db, base);
   ({ platform, close } = opened);
   directory = join(opened.folder, 'training');
@@ -113,6 +112,12 @@ async function expectNothingLeft({ id }: TestTenant): Promise<void> {
   expect(children.filter(({ pid }) => isAlive(pid))).toEqual([]);
 }
 
+/** So that what was learned already is new again. */
+async function forgetCandidates({ id }: TestTenant): Promise<void> {
+  await owner.query('UPDATE training_jobs SET model_id = NULL WHERE tenant_id = $1', [id]);
+  await owner.query('DELETE FROM models WHERE tenant_id = $1 AND version > 0', [id]);
+}
+
 describe('a training', () => {
   let tenant: TestTenant;
   let whole: Seen;
@@ -153,15 +158,19 @@ describe('a training', () => {
     await expectNothingLeft(tenant);
   });
 
-  it('whose process is killed goes on from its checkpoint to the same bytes', async () => {
-    await owner.query('UPDATE training_jobs SET model_id = NULL WHERE tenant_id = $1', [tenant.id]);
-    await owner.query('DELETE FROM models WHERE tenant_id = $1 AND version > 0', [tenant.id]);
+  it('goes on from its checkpoint to the same bytes, where its worker stops and then its process is killed', async () => {
+    await forgetCandidates(tenant);
     const job = await ask(tenant, { seed: 5 });
     await until(tenant, job, ({ losses }) => losses.length > 50);
-    process.kill(children[0]!.pid, 'SIGKILL');
+    await trainings.stop();
+    expect(await read(tenant, job)).toMatchObject({ status: 'QUEUED', stage: 'waiting', deaths: 0 });
+    expect(children.filter(({ pid }) => isAlive(pid))).toEqual([]);
+    await work();
+    await until(tenant, job, ({ stage }) => stage === 'evaluating');
+    process.kill(children[1]!.pid, 'SIGKILL');
     const again = await untilEnded(tenant, job);
-    expect(again).toMatchObject({ status: 'SUCCEEDED', deaths: 1, attempt: 1 });
-    expect(children).toHaveLength(2);
+    expect(again).toMatchObject({ status: 'SUCCEEDED', deaths: 1, attempt: 2 });
+    expect(children).toHaveLength(3);
     expect(again.model!.sha256).toBe(whole.model!.sha256);
     const curve = ({ losses }: Seen) => losses.map(({ jobId: _, ...loss }) => loss);
     expect(curve(again)).toEqual(curve(whole));
@@ -195,17 +204,6 @@ describe('a training', () => {
     }
   });
 
-  it('is left by a worker that stops, and gone on with by another', async () => {
-    const job = await ask(tenant, { seed: 8 });
-    await until(tenant, job, ({ losses }) => losses.length > 50);
-    await trainings.stop();
-    expect(await read(tenant, job)).toMatchObject({ status: 'QUEUED', stage: 'waiting', deaths: 0 });
-    expect(children.filter(({ pid }) => isAlive(pid))).toEqual([]);
-    await work();
-    expect(await untilEnded(tenant, job)).toMatchObject({ status: 'SUCCEEDED', deaths: 0 });
-    await expectNothingLeft(tenant);
-  });
-
   it('says so where the disk is full', async () => {
     const job = await tenant.run(() =>
       db.database.$transaction(async (rows) => {
@@ -230,6 +228,7 @@ describe('a training', () => {
     const ended = await untilEnded(tenant, job);
     expect(ended.status).toBe('SUCCEEDED');
     expect(ended.datasetSha256).not.toBe(seen.datasetSha256);
+    expect(ended.model!.sha256).not.toBe(whole.model!.sha256);
     expect(children).toHaveLength(2);
     await tenant.run(async () => {
       const learned = await modelsTrainedOn(db.database, userId);
