@@ -49,6 +49,8 @@ export interface Queue {
    * throws, its jobs are tried again.
    */
   work<N extends JobName>(name: N, options: WorkOptions, handler: Handler<N>): Promise<void>;
+  /** Takes up no more jobs of this kind, and waits for the one at hand. */
+  leave(name: JobName): Promise<void>;
   /** Waits for the jobs at hand, at most `seconds` (20 if left out), then lets go; what is left is done elsewhere. */
   stop(seconds?: number): Promise<void>;
 }
@@ -127,6 +129,7 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
         (jobs: JobWithMetadata<JobData[N]>[]) => doByTenant(jobs, handler),
       );
     },
+    leave: (name) => boss.offWork(name, { wait: true }),
     stop: (seconds = 20) => boss.stop({ graceful: true, timeout: seconds * 1000 }),
   };
 }

@@ -56,6 +56,8 @@ export interface TrainingOptions {
   readonly log: TrainingLog;
   /** Smaller than what is good for people, for tests. */
   readonly sizes?: { readonly steps: number; readonly shape: BatchShape };
+  /** Beside a suite of tests the process would get no turn at its own priority. */
+  readonly foreground?: boolean;
   /** Told of each process that trains. */
   onChild?(pid: number, job: TrainingJob): void;
 }
@@ -81,21 +83,16 @@ class Stopping extends Error {}
 /** Takes up trainings as they come, until it is stopped. */
 export async function startTrainings(platform: Platform, options: TrainingOptions): Promise<Trainings> {
   const stopping = new AbortController();
-  const running = new Set<Promise<void>>();
   const sweep = () => sweepTrainings(platform, options.directory);
   await sweep();
   const onError = (error: unknown) => options.log.error({ err: error }, 'folders of trainings were not swept');
   const timer = setInterval(() => void sweep().catch(onError), SWEEP_MS).unref();
-  await platform.queue.work('train', {}, (_, tenantId) => {
-    const run = trainNext(platform, options, tenantId, stopping.signal);
-    running.add(run);
-    return run.finally(() => running.delete(run));
-  });
+  await platform.queue.work('train', {}, (_, tenantId) => trainNext(platform, options, tenantId, stopping.signal));
   return {
     async stop() {
       clearInterval(timer);
       stopping.abort(new Stopping('This worker stops.'));
-      await Promise.allSettled(running);
+      await platform.queue.leave('train');
     },
   };
 }
@@ -257,14 +254,14 @@ class Run {
 
   /** Trains until a process comes to an end of its own, or has died too often. */
   async #inChild(folder: TrainingFolder): Promise<ChildEnd> {
-    const { threads, sizes, onChild } = this.#options;
+    const { threads, sizes, foreground = false, onChild } = this.#options;
     const { seed, tokens } = this.#job;
     await folder.takeOverCheckpoint();
     const { snapshot, parent, checkpoint, result } = folder;
     const task = { snapshot, parent, checkpoint, result, seed, tokens, threads, ...sizes };
     for (;;) {
       const end = await runChild(task, {
-        signal: this.#ending.signal,
+        ...{ foreground, signal: this.#ending.signal },
         onStart: (pid) => onChild?.(pid, this.#job),
         onMessage: (message) => this.#progress.hear(message),
       });

@@ -9,7 +9,7 @@ import type { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { Random } from '../../src/random.ts';
 import { type PeoplePart, partOfPerson } from '../../src/training/feedback/people.ts';
 import { newTenant } from './database.ts';
-import { encodedItems } from './model.ts';
+import { encodedItems, smallArtifact } from './model.ts';
 import { putReadyImages } from './platform.ts';
 
 export type TestTenant = Awaited<ReturnType<typeof newTenant>>;
@@ -19,8 +19,13 @@ const PEOPLE: Readonly<Record<PeoplePart, number>> = { train: 24, validation: 6,
 const JUDGEMENTS = 15;
 const IMAGES = 40;
 
-/** Small in every way; 120 steps are measured, and their state kept, twice before the last. */
-export const SMALL_TRAINING = { steps: 120, shape: { users: 8, judgements: 8, pairs: 1 } };
+/** Its own prior is silent; its history says something, if not much: there is something to learn. */
+export const PARENT_TO_TRAIN = smallArtifact({
+  set: { 'prior.gain': 0, 'metricPath.image.kernelGain': 1, 'metricPath.image.prototypeGain': 2, 'head.output': 0 },
+});
+
+/** Small in every way; its state is kept after 50 steps and after the last. */
+export const SMALL_TRAINING = { steps: 60, shape: { users: 8, judgements: 8, pairs: 1 } };
 
 /** A tenant whose people judged by a taste of their own and a sense of quality that they share. */
 export async function tenantToTrain(database: Database, model: PreferenceModel): Promise<TestTenant> {

@@ -2,6 +2,9 @@
 import type { BatchShape } from '../../model/trainingGraph.ts';
 import type { EvaluationSummary } from '../feedback/apiEvaluation.ts';
 
+/** The process's argument where it is to keep its parent's priority. */
+export const FOREGROUND = 'foreground';
+
 /** Everything that a training needs; folders and files of this machine. */
 export interface TrainingTask {
   /** Of the feedback. */

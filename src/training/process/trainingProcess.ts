@@ -5,9 +5,10 @@
  */
 import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
-import type { TrainingMessage, TrainingTask } from './protocol.ts';
+import { FOREGROUND, type TrainingMessage, type TrainingTask } from './protocol.ts';
 
-setPriority(constants.priority.PRIORITY_LOW); // before there are threads: they take it over
+// Before there are threads: they take it over.
+if (!process.argv.includes(FOREGROUND)) setPriority(constants.priority.PRIORITY_LOW);
 process.once('disconnect', () => process.exit(1));
 process.once('message', (task: TrainingTask) => void work(task));
 offerToMemory();

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { TrainingMessage, TrainingTask } from '../../training/process/protocol.ts';
+import { FOREGROUND, type TrainingMessage, type TrainingTask } from '../../training/process/protocol.ts';
 
 /** The longest that a training may take: one that hangs ends too. */
 const LONGEST_MS = 12 * 60 * 60 * 1000;
@@ -20,6 +20,8 @@ export type ChildEnd =
   | { readonly kind: 'died'; readonly how: string };
 
 export interface ChildOptions {
+  /** At the priority of its parent instead of the lowest. */
+  readonly foreground: boolean;
   /** Kills it; `runChild` then throws the signal's reason. */
   readonly signal: AbortSignal;
   onStart?(pid: number): void;
@@ -27,9 +29,9 @@ export interface ChildOptions {
 }
 
 export async function runChild(task: TrainingTask, options: ChildOptions): Promise<ChildEnd> {
-  const { signal, onStart, onMessage } = options;
+  const { foreground, signal, onStart, onMessage } = options;
   signal.throwIfAborted();
-  const child = startChild();
+  const child = startChild(foreground ? [FOREGROUND] : []);
   const timeout = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
   const kill = () => child.kill('SIGKILL');
   signal.addEventListener('abort', kill, { once: true });
@@ -58,10 +60,10 @@ export async function runChild(task: TrainingTask, options: ChildOptions): Promi
 }
 
 /** From dist the process is plain JavaScript; from source a loader is registered in it first. */
-function startChild(): ChildProcess {
+function startChild(args: readonly string[]): ChildProcess {
   const extension = import.meta.url.endsWith('.ts') ? 'mjs' : 'js';
   const entry = new URL(`../../training/process/trainingProcess.${extension}`, import.meta.url);
-  return fork(fileURLToPath(entry), {
+  return fork(fileURLToPath(entry), args, {
     env: Object.fromEntries(ENVIRONMENT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
     execArgv: [],
     serialization: 'advanced',
