@@ -198,7 +198,7 @@ async function lastGood(database: Database, networks: Networks): Promise<Serving
 }
 
 /** Versions that served before, the last promoted first. */
-export function retiredModels(queries: Queries): Promise<Model[]> {
+function retiredModels(queries: Queries): Promise<Model[]> {
   return queries.model.findMany({
     where: { status: 'RETIRED' },
     orderBy: [{ promotedAt: { sort: 'desc', nulls: 'last' } }, { version: 'desc' }],

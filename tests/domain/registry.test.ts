@@ -18,6 +18,7 @@ import { submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { toHalfFloats } from '../../src/halfFloats.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import { takeOutTenant } from '../../src/queue/queue.ts';
 import { prepareModel, prepareProfiles } from '../../src/workers/prepare.ts';
 import { EVALUATION, moved, newCandidate } from '../support/candidates.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -92,6 +93,9 @@ const prepared = async (...args: [seed: string, options?: { tower: boolean }]): 
   await prepare(model);
   return model;
 };
+const jobsOf = async ({ id }: Model) =>
+  (await db.database.$queryRaw<object[]>`SELECT FROM pgboss.job WHERE name = 'prepare' AND data ->> 'modelId' = ${id}`)
+    .length;
 const fileOf = ({ tenantId, sha256 }: Model) => join(folder, 'models', tenantId, sha256.slice(0, 2), sha256);
 const caller = { credential: { actor: 'a test' }, address: null, requestId: 'test' } as Parameters<
   typeof promoteModel
@@ -161,6 +165,11 @@ it('makes what is not prepared NOT_READY, says by how much, and has it prepared'
       message: 'Version 1 is prepared by 0.0 %, and is being prepared: ask again when Model.readiness is 1.',
     });
     expect(await versions()).toEqual(['0 ACTIVE', '1 CANDIDATE']);
+    await expect(promote(platform, model.id, null)).rejects.toMatchObject({ code: 'NOT_READY' });
+    expect(await jobsOf(model)).toBe(1); // it is under way since the version came in
+    await takeOutTenant(db.database);
+    await expect(promote(platform, model.id, null)).rejects.toMatchObject({ code: 'NOT_READY' });
+    expect(await jobsOf(model)).toBe(1);
     expect(await db.database.model.findFirst({ where: { id: model.id } })).toMatchObject({
       wantedAt: expect.any(Date),
     });
@@ -186,7 +195,7 @@ it('keeps the version before and the candidates prepared for new feedback', () =
     }
     await newCandidate(platform, 'six');
     await newCandidate(platform, 'seven');
-    expect((await keptModels(db.database)).map(({ version }) => version)).toEqual([1, 0, 4, 3]);
+    expect((await keptModels(db.database)).map(({ version }) => version)).toEqual([1, 4, 3, 0]);
     await promote(platform, third.id, null); // left, and still as it was
     expect(await versions()).toEqual(['0 RETIRED', '1 RETIRED', '2 ACTIVE', '3 CANDIDATE', '4 CANDIDATE']);
   }));
