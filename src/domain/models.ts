@@ -102,6 +102,13 @@ export class Networks {
     for (const key of [...this.#loaded.keys()]) if (key.startsWith(`${tenantId} `)) this.#loaded.delete(key);
   }
 
+  /** Releases what is in memory, but for the base, once nobody asks any more. */
+  async close(): Promise<void> {
+    const open = [...this.#loaded.values()];
+    this.#loaded.clear();
+    await Promise.all(open.map((network) => network.close()));
+  }
+
   /** How many networks of tenants' own are in memory. */
   get size(): number {
     return this.#loaded.size;

@@ -234,6 +234,17 @@ it('does not know the versions of another tenant', async () => {
   });
 });
 
+it("loads no other tenant's file, though a row names the same weights", async () => {
+  const other = await newTenant(db.database, base);
+  const model = await tenant.run(() => newCandidate(platform, 'theirs'));
+  await platform.networks.of(model);
+  await other.run(async () => {
+    const { row } = await activeModel(platform);
+    const named = { ...model, tenantId: other.id, id: newId(), parentId: row.id };
+    await expect(platform.networks.of(named)).rejects.toMatchObject({ code: 'NOT_READY' });
+  });
+});
+
 it('adds no version of weights that one has already, and leaves that one as it is', () =>
   tenant.run(async () => {
     const artifact = moved(base.artifact, 'thirteen');

@@ -72,7 +72,7 @@ it('does not let a name reach outside its folder', async () => {
     });
     await expect(store.put(tenant, name, bytes)).rejects.toThrow("cannot be part of a stored file's path.");
   }
-  await expect(store.removeTenant('')).rejects.toThrow('"" cannot be part of a picture\'s path.');
+  await expect(store.removeTenant('')).rejects.toThrow('"" cannot be part of a stored file\'s path.');
 });
 
 it('sweeps what a crashed write left an hour ago, and leaves a write that may still go on', async () => {
