@@ -153,8 +153,8 @@ export async function promote(platform: PromotionPlatform, modelId: string, by: 
   await networks.of(row).catch((error: Error) => {
     throw new ItemError(['id'], 'NOT_READY', error.message);
   });
-  // Counted first without the lock, which others wait for.
-  const share = await readiness(database, row);
+  // Counted first without the lock, which others wait for. The active one serves, prepared or not.
+  const share = row.status === 'ACTIVE' ? 1 : await readiness(database, row);
   const outcome = share < 1 ? share : await activate(platform, row, by);
   if (typeof outcome === 'number') throw await notPrepared(platform, row, outcome);
   serving?.renew();
@@ -166,14 +166,17 @@ function activate({ database, now }: PromotionPlatform, row: Model, by: Caller |
   return database.$transaction(
     async (transaction) => {
       await lockVersions(transaction);
+      const active = await transaction.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
+      if (active.id === row.id) return { model: active, retired: null };
       const share = await readiness(transaction, row);
       if (share < 1) return share;
-      const retired = await exchange(transaction, row);
-      if (by && retired) {
+      await exchange(transaction, active, row);
+      if (by) {
         await recordEvent(transaction, by, now(), { action: 'promoteModel', subject: toGlobalId('Model', row.id) });
       }
       await tellPrepared(transaction, row.id);
-      return { model: await transaction.model.findFirstOrThrow({ where: { id: row.id } }), retired };
+      const model = await transaction.model.findFirstOrThrow({ where: { id: row.id } });
+      return { model, retired: { ...active, status: 'RETIRED' } };
     },
     { timeout: TIMEOUT_MS },
   );
@@ -191,10 +194,8 @@ async function notPrepared(
   return new ItemError(['id'], 'NOT_READY', message);
 }
 
-/** Returns the version that was active; null where this one is. The database's clock says when, for all replicas alike. */
-async function exchange(transaction: Queries, { id }: Model): Promise<Model | null> {
-  const active = await transaction.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
-  if (active.id === id) return null;
+/** The database's clock says when, for all replicas alike. */
+async function exchange(transaction: Queries, active: Model, { id }: Model): Promise<void> {
   await transaction.model.updateMany({ where: { id: active.id }, data: { status: 'RETIRED' } });
   await transaction.shadow.deleteMany({ where: { modelId: id } }); // what serves is in no shadow
   // Later than every other: which one served last must not depend on how well clocks agree.
@@ -202,7 +203,6 @@ async function exchange(transaction: Queries, { id }: Model): Promise<Model | nu
     UPDATE models SET status = 'ACTIVE', wanted_at = NULL, promoted_at = greatest(
       now(), (SELECT max(promoted_at) + interval '1 millisecond' FROM models WHERE tenant_id = ${currentTenant()}::uuid)
     ) WHERE tenant_id = ${currentTenant()}::uuid AND id = ${id}::uuid`;
-  return { ...active, status: 'RETIRED' };
 }
 
 /** {@link promote} by a global id, for a caller. */

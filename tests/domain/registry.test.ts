@@ -18,6 +18,7 @@ import { submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { toHalfFloats } from '../../src/halfFloats.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import type { JobData } from '../../src/queue/jobs.ts';
 import { takeOutTenant } from '../../src/queue/queue.ts';
 import { prepareModel, prepareProfiles } from '../../src/workers/prepare.ts';
 import { EVALUATION, moved, newCandidate } from '../support/candidates.ts';
@@ -148,6 +149,7 @@ it('promotes a prepared candidate, changes every score, and rolls back to the ve
     });
     const after = await scores();
     expect(after.filter(([, value], i) => value === before[i]![1])).toEqual([]);
+    await db.database.profile.deleteMany({ where: { modelId: model.id } });
     expect(await promote(platform, model.id, null)).toMatchObject({ model: { id: model.id }, retired: null });
     expect(await versions()).toEqual(['0 RETIRED', '1 ACTIVE']);
     await promote(platform, first.id, null);
@@ -179,6 +181,27 @@ it('makes what is not prepared NOT_READY, says by how much, and has it prepared'
     expect(rows).toHaveLength(model.tokens);
     await promote(platform, model.id, null);
     expect(await scores()).toHaveLength(images.length);
+  }));
+
+it('prepares in parts, each of which sends a job for the rest', () =>
+  tenant.run(async () => {
+    const others = ['bea', 'cleo', 'dora', 'edna'];
+    await upsertUsers(
+      platform,
+      others.map((externalId) => ({ externalId })),
+    );
+    for (const externalId of others) await judge(externalId, 3);
+    const model = await newCandidate(platform, 'parts', { tower: true });
+    const shares: number[] = [];
+    for (;;) {
+      const [job] = await db.database.$queryRaw<{ id: string; data: JobData['prepare'] }[]>`
+        DELETE FROM pgboss.job WHERE name = 'prepare' AND data ->> 'modelId' = ${model.id} RETURNING id, data`;
+      if (!job) break;
+      await prepareModel(platform, job.data, 5);
+      shares.push(await readinessOf(platform, model));
+    }
+    // 12 images and 5 people: 5, 5, then 2 with all people at once, of whom there may be more.
+    expect(shares).toEqual([5 / 17, 10 / 17, 1, 1]);
   }));
 
 it('keeps the version before and the candidates prepared for new feedback', () =>
