@@ -102,6 +102,13 @@ export class Networks {
     for (const key of [...this.#loaded.keys()]) if (key.startsWith(`${tenantId} `)) this.#loaded.delete(key);
   }
 
+  /** Releases what is in memory, but for the base, once nobody asks any more. */
+  async close(): Promise<void> {
+    const open = [...this.#loaded.values()];
+    this.#loaded.clear();
+    await Promise.all(open.map((network) => network.close()));
+  }
+
   /** How many networks of tenants' own are in memory. */
   get size(): number {
     return this.#loaded.size;
@@ -198,7 +205,7 @@ async function lastGood(database: Database, networks: Networks): Promise<Serving
 }
 
 /** Versions that served before, the last promoted first. */
-export function retiredModels(queries: Queries): Promise<Model[]> {
+function retiredModels(queries: Queries): Promise<Model[]> {
   return queries.model.findMany({
     where: { status: 'RETIRED' },
     orderBy: [{ promotedAt: { sort: 'desc', nulls: 'last' } }, { version: 'desc' }],

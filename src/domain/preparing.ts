@@ -6,8 +6,8 @@
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
 import type { Model } from '../database/generated/client.ts';
 import { notify } from '../database/notifications.ts';
-import type { Queue } from '../queue/queue.ts';
-import { type ModelPlatform, retiredModels, type ServingModel } from './models.ts';
+import { isUnderWay, type Queue } from '../queue/queue.ts';
+import type { ModelPlatform, ServingModel } from './models.ts';
 import { lockVersions } from './versionTurns.ts';
 
 /** Candidates that are kept prepared, the newest of them: a tenant that trains every night has hundreds. */
@@ -22,22 +22,25 @@ export const MODELS_CHANNEL = 'palate_models';
  * before it, the newest candidates, the one in shadow, and those that somebody waits for.
  */
 export async function keptModels(queries: Queries): Promise<Model[]> {
-  const [active, [lastRetired], candidates, others] = [
-    await queries.model.findMany({ where: { status: 'ACTIVE' } }),
-    await retiredModels(queries),
-    await queries.model.findMany({
-      where: { status: 'CANDIDATE' },
-      orderBy: { version: 'desc' },
-      take: KEPT_CANDIDATES,
-    }),
-    await queries.$queryRaw<{ id: string }[]>`
-      SELECT id FROM models WHERE tenant_id = ${currentTenant()}::uuid
-        AND (wanted_at > now() - ${WANTED_FOR_MS} * interval '1 millisecond'
-          OR id IN (SELECT model_id FROM shadows WHERE tenant_id = ${currentTenant()}::uuid))`,
-  ];
-  const wanted = await queries.model.findMany({ where: { id: { in: others.map(({ id }) => id) } } });
-  const kept = [...active, ...(lastRetired ? [lastRetired] : []), ...candidates, ...wanted];
-  return [...new Map(kept.map((row) => [row.id, row])).values()];
+  const tenantId = currentTenant();
+  const kept = await queries.$queryRaw<{ id: string }[]>`
+    SELECT id FROM models WHERE tenant_id = ${tenantId}::uuid AND (
+      status = 'ACTIVE' OR wanted_at > now() - ${WANTED_FOR_MS} * interval '1 millisecond'
+      OR id = (
+        SELECT id FROM models WHERE tenant_id = ${tenantId}::uuid AND status = 'RETIRED'
+        ORDER BY promoted_at DESC NULLS LAST, version DESC LIMIT 1
+      )
+      OR id IN (
+        SELECT id FROM models WHERE tenant_id = ${tenantId}::uuid AND status = 'CANDIDATE'
+        ORDER BY version DESC LIMIT ${KEPT_CANDIDATES}
+      )
+      OR id IN (SELECT model_id FROM shadows WHERE tenant_id = ${tenantId}::uuid)
+    )`;
+  const rows = await queries.model.findMany({
+    where: { id: { in: kept.map(({ id }) => id) } },
+    orderBy: { version: 'desc' },
+  });
+  return rows.sort((a, b) => Number(b.status === 'ACTIVE') - Number(a.status === 'ACTIVE'));
 }
 
 /**
@@ -105,12 +108,13 @@ export async function alsoServable(
   return models;
 }
 
-/** Has a version prepared, and kept so for a day. */
+/** Has a version prepared, unless that is under way, and kept so for a day. */
 export async function wantPrepared(transaction: Queries, queue: Queue, modelId: string): Promise<void> {
   const tenantId = currentTenant();
   await lockVersions(transaction);
   await transaction.$executeRaw`
     UPDATE models SET wanted_at = now() WHERE tenant_id = ${tenantId}::uuid AND id = ${modelId}::uuid`;
+  if (await isUnderWay(transaction, 'prepare', { modelId })) return;
   await queue.send(transaction, 'prepare', [{ tenantId, modelId }]);
 }
 

@@ -128,6 +128,12 @@ async function keepPeople(
 
 const noModel = () => new ItemError(['id'], 'NOT_FOUND', 'There is no model with this id.');
 
+interface PromotionPlatform extends RegistryPlatform {
+  readonly networks: Networks;
+  readonly serving?: ServingVersion;
+  readonly now: () => Date;
+}
+
 export interface Promotion {
   readonly model: Model;
   /** The version that served until now; null where the same one serves on. */
@@ -140,50 +146,56 @@ export interface Promotion {
  * @param by null where the service promotes by itself
  * Throws an ItemError: NOT_FOUND; NOT_READY where it is not prepared, which it then becomes, or its file cannot be used.
  */
-export async function promote(
-  platform: RegistryPlatform & {
-    readonly networks: Networks;
-    readonly serving?: ServingVersion;
-    readonly now: () => Date;
-  },
-  modelId: string,
-  by: Caller | null,
-): Promise<Promotion> {
-  const { database, queue, networks, serving, now } = platform;
+export async function promote(platform: PromotionPlatform, modelId: string, by: Caller | null): Promise<Promotion> {
+  const { database, networks, serving } = platform;
   const row = await database.model.findFirst({ where: { id: modelId } });
   if (!row) throw noModel();
   await networks.of(row).catch((error: Error) => {
     throw new ItemError(['id'], 'NOT_READY', error.message);
   });
-  const promoted = await database.$transaction(
+  // Counted first without the lock, which others wait for. The active one serves, prepared or not.
+  const share = row.status === 'ACTIVE' ? 1 : await readiness(database, row);
+  const outcome = share < 1 ? share : await activate(platform, row, by);
+  if (typeof outcome === 'number') throw await notPrepared(platform, row, outcome);
+  serving?.renew();
+  return outcome;
+}
+
+/** Returns the share that is prepared where it is not all: nothing is changed then. */
+function activate({ database, now }: PromotionPlatform, row: Model, by: Caller | null): Promise<Promotion | number> {
+  return database.$transaction(
     async (transaction) => {
       await lockVersions(transaction);
+      const active = await transaction.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
+      if (active.id === row.id) return { model: active, retired: null };
       const share = await readiness(transaction, row);
       if (share < 1) return share;
-      const retired = await activate(transaction, row);
-      if (by && retired) {
-        await recordEvent(transaction, by, now(), { action: 'promoteModel', subject: toGlobalId('Model', modelId) });
+      await exchange(transaction, active, row);
+      if (by) {
+        await recordEvent(transaction, by, now(), { action: 'promoteModel', subject: toGlobalId('Model', row.id) });
       }
-      await tellPrepared(transaction, modelId);
-      const model = await transaction.model.findFirstOrThrow({ where: { id: modelId } });
-      return { model, retired };
+      await tellPrepared(transaction, row.id);
+      const model = await transaction.model.findFirstOrThrow({ where: { id: row.id } });
+      return { model, retired: { ...active, status: 'RETIRED' } };
     },
     { timeout: TIMEOUT_MS },
   );
-  if (typeof promoted !== 'number') {
-    serving?.renew();
-    return promoted;
-  }
-  await database.$transaction((transaction) => wantPrepared(transaction, queue, modelId));
-  const percent = (100 * promoted).toFixed(1);
-  const message = `Version ${row.version} is prepared by ${percent} %, and is being prepared: ask again when Model.readiness is 1.`;
-  throw new ItemError(['id'], 'NOT_READY', message);
 }
 
-/** Returns the version that was active; null where this one is. The database's clock says when, for all replicas alike. */
-async function activate(transaction: Queries, { id }: Model): Promise<Model | null> {
-  const active = await transaction.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
-  if (active.id === id) return null;
+/** The error for a version that is not prepared, which it is from now on. */
+async function notPrepared(
+  { database, queue }: PromotionPlatform,
+  { id, version }: Model,
+  share: number,
+): Promise<ItemError> {
+  await database.$transaction((transaction) => wantPrepared(transaction, queue, id));
+  const percent = Math.min(99.9, 100 * share).toFixed(1);
+  const message = `Version ${version} is prepared by ${percent} %, and is being prepared: ask again when Model.readiness is 1.`;
+  return new ItemError(['id'], 'NOT_READY', message);
+}
+
+/** The database's clock says when, for all replicas alike. */
+async function exchange(transaction: Queries, active: Model, { id }: Model): Promise<void> {
   await transaction.model.updateMany({ where: { id: active.id }, data: { status: 'RETIRED' } });
   await transaction.shadow.deleteMany({ where: { modelId: id } }); // what serves is in no shadow
   // Later than every other: which one served last must not depend on how well clocks agree.
@@ -191,15 +203,10 @@ async function activate(transaction: Queries, { id }: Model): Promise<Model | nu
     UPDATE models SET status = 'ACTIVE', wanted_at = NULL, promoted_at = greatest(
       now(), (SELECT max(promoted_at) + interval '1 millisecond' FROM models WHERE tenant_id = ${currentTenant()}::uuid)
     ) WHERE tenant_id = ${currentTenant()}::uuid AND id = ${id}::uuid`;
-  return { ...active, status: 'RETIRED' };
 }
 
 /** {@link promote} by a global id, for a caller. */
-export async function promoteModel(
-  platform: Parameters<typeof promote>[0],
-  caller: Caller,
-  globalId: string,
-): Promise<Promotion> {
+export async function promoteModel(platform: PromotionPlatform, caller: Caller, globalId: string): Promise<Promotion> {
   const modelId = idOf('Model', globalId);
   if (modelId === null) throw noModel();
   return promote(platform, modelId, caller);

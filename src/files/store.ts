@@ -58,9 +58,9 @@ export class DiskStore implements FileStore {
   async put(tenantId: string, sha256: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(tenantId, sha256);
     if (!(await exists(path))) {
-      await makeFolder(dirname(path));
       const incoming = join(this.#incoming, randomUUID());
       try {
+        await makeFolder(dirname(path));
         await writeThrough(incoming, bytes);
         await rename(incoming, path); // whole or not at all
       } catch (error) {

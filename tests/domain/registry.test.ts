@@ -18,6 +18,8 @@ import { submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { toHalfFloats } from '../../src/halfFloats.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import type { JobData } from '../../src/queue/jobs.ts';
+import { takeOutTenant } from '../../src/queue/queue.ts';
 import { prepareModel, prepareProfiles } from '../../src/workers/prepare.ts';
 import { EVALUATION, moved, newCandidate } from '../support/candidates.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -92,6 +94,9 @@ const prepared = async (...args: [seed: string, options?: { tower: boolean }]): 
   await prepare(model);
   return model;
 };
+const jobsOf = async ({ id }: Model) =>
+  (await db.database.$queryRaw<object[]>`SELECT FROM pgboss.job WHERE name = 'prepare' AND data ->> 'modelId' = ${id}`)
+    .length;
 const fileOf = ({ tenantId, sha256 }: Model) => join(folder, 'models', tenantId, sha256.slice(0, 2), sha256);
 const caller = { credential: { actor: 'a test' }, address: null, requestId: 'test' } as Parameters<
   typeof promoteModel
@@ -144,6 +149,7 @@ it('promotes a prepared candidate, changes every score, and rolls back to the ve
     });
     const after = await scores();
     expect(after.filter(([, value], i) => value === before[i]![1])).toEqual([]);
+    await db.database.profile.deleteMany({ where: { modelId: model.id } });
     expect(await promote(platform, model.id, null)).toMatchObject({ model: { id: model.id }, retired: null });
     expect(await versions()).toEqual(['0 RETIRED', '1 ACTIVE']);
     await promote(platform, first.id, null);
@@ -161,6 +167,11 @@ it('makes what is not prepared NOT_READY, says by how much, and has it prepared'
       message: 'Version 1 is prepared by 0.0 %, and is being prepared: ask again when Model.readiness is 1.',
     });
     expect(await versions()).toEqual(['0 ACTIVE', '1 CANDIDATE']);
+    await expect(promote(platform, model.id, null)).rejects.toMatchObject({ code: 'NOT_READY' });
+    expect(await jobsOf(model)).toBe(1); // it is under way since the version came in
+    await takeOutTenant(db.database);
+    await expect(promote(platform, model.id, null)).rejects.toMatchObject({ code: 'NOT_READY' });
+    expect(await jobsOf(model)).toBe(1);
     expect(await db.database.model.findFirst({ where: { id: model.id } })).toMatchObject({
       wantedAt: expect.any(Date),
     });
@@ -170,6 +181,27 @@ it('makes what is not prepared NOT_READY, says by how much, and has it prepared'
     expect(rows).toHaveLength(model.tokens);
     await promote(platform, model.id, null);
     expect(await scores()).toHaveLength(images.length);
+  }));
+
+it('prepares in parts, each of which sends a job for the rest', () =>
+  tenant.run(async () => {
+    const others = ['bea', 'cleo', 'dora', 'edna'];
+    await upsertUsers(
+      platform,
+      others.map((externalId) => ({ externalId })),
+    );
+    for (const externalId of others) await judge(externalId, 3);
+    const model = await newCandidate(platform, 'parts', { tower: true });
+    const shares: number[] = [];
+    for (;;) {
+      const [job] = await db.database.$queryRaw<{ id: string; data: JobData['prepare'] }[]>`
+        DELETE FROM pgboss.job WHERE name = 'prepare' AND data ->> 'modelId' = ${model.id} RETURNING id, data`;
+      if (!job) break;
+      await prepareModel(platform, job.data, 5);
+      shares.push(await readinessOf(platform, model));
+    }
+    // 12 images and 5 people: 5, 5, then 2 with all people at once, of whom there may be more.
+    expect(shares).toEqual([5 / 17, 10 / 17, 1, 1]);
   }));
 
 it('keeps the version before and the candidates prepared for new feedback', () =>
@@ -186,7 +218,7 @@ it('keeps the version before and the candidates prepared for new feedback', () =
     }
     await newCandidate(platform, 'six');
     await newCandidate(platform, 'seven');
-    expect((await keptModels(db.database)).map(({ version }) => version)).toEqual([1, 0, 4, 3]);
+    expect((await keptModels(db.database)).map(({ version }) => version)).toEqual([1, 4, 3, 0]);
     await promote(platform, third.id, null); // left, and still as it was
     expect(await versions()).toEqual(['0 RETIRED', '1 RETIRED', '2 ACTIVE', '3 CANDIDATE', '4 CANDIDATE']);
   }));
@@ -222,6 +254,17 @@ it('does not know the versions of another tenant', async () => {
     }
     await expect(loadWeights(platform, model.sha256)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(newCandidate(platform, 'twelve', { parentId: model.id })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+it("loads no other tenant's file, though a row names the same weights", async () => {
+  const other = await newTenant(db.database, base);
+  const model = await tenant.run(() => newCandidate(platform, 'theirs'));
+  await platform.networks.of(model);
+  await other.run(async () => {
+    const { row } = await activeModel(platform);
+    const named = { ...model, tenantId: other.id, id: newId(), parentId: row.id };
+    await expect(platform.networks.of(named)).rejects.toMatchObject({ code: 'NOT_READY' });
   });
 });
 
