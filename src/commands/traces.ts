@@ -15,8 +15,11 @@ interface TracesOptions {
 
 export function tracesCommand(): Command {
   return new Command('traces')
-    .description('Look for values, such as the ids of somebody erased, in every table and among the stored pictures.')
-    .argument('<values...>', 'what to look for: an externalId, a name, a global id or a UUID, a picture’s SHA-256')
+    .description('Look for values, such as the ids of somebody erased, in every table and among the stored files.')
+    .argument(
+      '<values...>',
+      'what to look for: an externalId, a name, a global id or a UUID, the SHA-256 of a picture or a model',
+    )
     .requiredOption('--tenant <id>', 'the tenant whose data it was: its UUID, or its global id')
     .option('--json', 'print JSON instead of a table')
     .action(traces)
@@ -50,8 +53,9 @@ async function traces(values: string[], { tenant, json }: TracesOptions): Promis
   ]);
   const tenantId = tenantIdOf(tenant);
   const pictures = await DiskStore.open(join(config.dataDirectory, 'pictures'));
+  const weights = await DiskStore.open(join(config.dataDirectory, 'models'));
   const found = await withDatabase(config, (database) =>
-    withTenant(tenantId, () => findTraces({ database, pictures }, values)),
+    withTenant(tenantId, () => findTraces({ database, pictures, weights }, values)),
   );
   if (json) process.stdout.write(`${JSON.stringify({ traces: found }, null, 2)}\n`);
   else

@@ -12,6 +12,7 @@ import { PreferenceModel } from '../inference/preferenceModel.ts';
 import type { ModelArtifact } from '../model/artifact.ts';
 import { ErasedIds } from './erasedIds.ts';
 import { folderOf, readModelFile } from './modelFiles.ts';
+import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage } from './pages.ts';
 
 /** A version in service: its row and its network. */
 export interface ServingModel {
@@ -99,6 +100,13 @@ export class Networks {
   forgetTenant(tenantId: string): void {
     this.#erased.add([tenantId]);
     for (const key of [...this.#loaded.keys()]) if (key.startsWith(`${tenantId} `)) this.#loaded.delete(key);
+  }
+
+  /** Releases what is in memory, but for the base, once nobody asks any more. */
+  async close(): Promise<void> {
+    const open = [...this.#loaded.values()];
+    this.#loaded.clear();
+    await Promise.all(open.map((network) => network.close()));
   }
 
   /** How many networks of tenants' own are in memory. */
@@ -197,11 +205,23 @@ async function lastGood(database: Database, networks: Networks): Promise<Serving
 }
 
 /** Versions that served before, the last promoted first. */
-export function retiredModels(queries: Queries): Promise<Model[]> {
+function retiredModels(queries: Queries): Promise<Model[]> {
   return queries.model.findMany({
     where: { status: 'RETIRED' },
     orderBy: [{ promotedAt: { sort: 'desc', nulls: 'last' } }, { version: 'desc' }],
   });
+}
+
+/** The tenant's versions, newest first. Throws BAD_USER_INPUT for a bad `first` or cursor. */
+export async function pageModels(queries: Queries, page: PageArgs): Promise<Page<Model>> {
+  checkFirst(page.first);
+  const [, before] = fromCursor(page.after, [/^models$/, /^\d{1,9}$/]) ?? [];
+  const rows = await queries.model.findMany({
+    where: before ? { version: { lt: Number(before) } } : {},
+    orderBy: { version: 'desc' },
+    take: page.first + 1,
+  });
+  return toPage(rows, page, ({ version }) => toCursor('models', String(version)));
 }
 
 /** Rows by id, in no order; ids that are none of the tenant's are left out. */

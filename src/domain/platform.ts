@@ -47,6 +47,8 @@ export interface Platform extends PlatformParts {
   readonly quotas: Quotas;
   readonly knownKeys: KnownKeys;
   readonly points: PointBudget;
+  /** Since when this process runs. */
+  readonly startedAt: Date;
   /** Of one request's platform: the version that it works with from beginning to end. */
   readonly serving?: ServingVersion;
 }
@@ -67,5 +69,6 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     quotas: new Quotas(),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
+    startedAt: new Date(),
   };
 }

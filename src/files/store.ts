@@ -25,6 +25,8 @@ export interface FileStore {
   list(tenantId: string): AsyncGenerator<string>;
   /** Of the tenant's files those of one of the {@link FOLDERS}. */
   listFolder(tenantId: string, folder: string): Promise<string[]>;
+  /** Whose folders there are; one may be empty. */
+  tenants(): Promise<string[]>;
   /** Milliseconds since 1970 at which a file was written; null where there is none. */
   writtenAt(tenantId: string, sha256: string): Promise<number | null>;
   /** Forgets what writes that never ended have left behind. */
@@ -56,9 +58,9 @@ export class DiskStore implements FileStore {
   async put(tenantId: string, sha256: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(tenantId, sha256);
     if (!(await exists(path))) {
-      await makeFolder(dirname(path));
       const incoming = join(this.#incoming, randomUUID());
       try {
+        await makeFolder(dirname(path));
         await writeThrough(incoming, bytes);
         await rename(incoming, path); // whole or not at all
       } catch (error) {
@@ -110,6 +112,10 @@ export class DiskStore implements FileStore {
   async listFolder(tenantId: string, folder: string): Promise<string[]> {
     const path = join(this.#root, checked(tenantId, UUID), checked(folder, FOLDER));
     return (await readdir(path).catch(noneWhereMissing)).filter((name) => SHA256.test(name));
+  }
+
+  async tenants(): Promise<string[]> {
+    return (await readdir(this.#root)).filter((name) => UUID.test(name));
   }
 
   async writtenAt(tenantId: string, sha256: string): Promise<number | null> {

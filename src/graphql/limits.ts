@@ -25,6 +25,7 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'Tenant.imageCount': 20,
   'Tenant.feedbackCount': 20,
   'TrainingJob.losses': 5, // a whole curve is read, whatever is left of it
+  'Model.readiness': 100, // images and people, each with what is prepared for it
 };
 
 /** Points of a search of prompts (`Query.images` with `query`), which reads every one of them. */

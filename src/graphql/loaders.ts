@@ -24,6 +24,7 @@ import { similarImages } from '../domain/itemVectors.ts';
 import { findModels } from '../domain/models.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Platform } from '../domain/platform.ts';
+import { readinessOfMany } from '../domain/preparing.ts';
 import { type Profile, readProfiles } from '../domain/profiles.ts';
 import { type QuestionsRequest, questionsForMany } from '../domain/questions.ts';
 import { type RecommendationRequest, recommendMany } from '../domain/recommendations.ts';
@@ -86,6 +87,7 @@ export function createLoaders(platform: Platform) {
     feedback: byId<Feedback>((ids) => feedbackByIds(database, ids)),
     comparisons: byId<Comparison>((ids) => comparisonsByIds(database, ids)),
     models: byId<Model>(async (ids) => new Map((await findModels(database, ids)).map((row) => [row.id, row]))),
+    readiness: byId<number>((ids) => readinessOfMany(database, ids)),
     apiKeys: byId<ApiKey>((ids) => apiKeysByIds(database, ids)),
     auditEvents: byId<AuditEvent>((ids) => auditEventsByIds(database, ids)),
     trainingJobs: byId<TrainingJob>((ids) => trainingJobsByIds(database, ids)),

@@ -186,6 +186,18 @@ export async function takeOutImages(queries: Queries, imageIds: readonly string[
       AND NOT (data -> 'imageIds' <@ to_jsonb(${imageIds}::text[]) AND state <> 'active')`;
 }
 
+/** Whether a job of the session's tenant that carries this waits, or is in hand. */
+export async function isUnderWay<N extends JobName>(
+  queries: Queries,
+  name: N,
+  data: Partial<JobData[N]>,
+): Promise<boolean> {
+  const found = await queries.$queryRaw<object[]>`
+    SELECT FROM pgboss.job WHERE name = ${name} AND singleton_key = ${currentTenant()}
+      AND state IN ('created', 'retry', 'active') AND data @> ${JSON.stringify(data)}::jsonb LIMIT 1`;
+  return found.length > 0;
+}
+
 /** Takes out the session's tenant's jobs, but for those that a worker has in hand. */
 export async function takeOutTenant(queries: Queries): Promise<void> {
   await queries.$executeRaw`

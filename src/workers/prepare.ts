@@ -50,21 +50,22 @@ async function refresh(platform: Platform, model: ServingModel, userIds: readonl
 /**
  * Prepares a version, or a part of it and sends a job for the rest. A version that is gone, or whose file cannot be used,
  * is left. Once all is there, every replica is told.
+ * @param atMost images, or people, that this job sees to
  */
-export async function prepareModel(platform: Platform, data: JobData['prepare']): Promise<void> {
+export async function prepareModel(platform: Platform, data: JobData['prepare'], atMost = A_JOB): Promise<void> {
   const { database, networks } = platform;
   const { modelId, afterUserId = null } = data;
   const row = await database.model.findFirst({ where: { id: modelId } });
   const model = row && (await networks.of(row).catch(() => null));
   if (!model) return;
   if (afterUserId === null) {
-    if (await fillTower(database, model)) return sendRest(platform, data);
+    if (await fillTower(database, model, atMost)) return sendRest(platform, data);
     if (!(await hasAllVectors(database, model.row.tower))) return; // embeddings are missing, or images came meanwhile
     await findAllExemplars(database, model);
   }
-  const users = await staleUsersAfter(database, model, afterUserId, A_JOB);
+  const users = await staleUsersAfter(database, model, afterUserId, atMost);
   await refresh(platform, model, users);
-  if (users.length === A_JOB) return sendRest(platform, { ...data, afterUserId: users.at(-1)! });
+  if (users.length === atMost) return sendRest(platform, { ...data, afterUserId: users.at(-1)! });
   await database.$transaction((transaction) => tellPrepared(transaction, modelId));
 }
 
@@ -73,11 +74,12 @@ async function sendRest({ database, queue }: Platform, data: JobData['prepare'])
 }
 
 /** Makes item vectors of READY images that have none in the model's tower. Returns true where there may be more to make. */
-async function fillTower(database: Database, model: ServingModel): Promise<boolean> {
-  for (let made = 0; made < A_JOB; made += IMAGES_AT_ONCE) {
-    const images = await withoutVector(database, model);
+async function fillTower(database: Database, model: ServingModel, atMost: number): Promise<boolean> {
+  const atOnce = Math.min(IMAGES_AT_ONCE, atMost);
+  for (let made = 0; made < atMost; made += atOnce) {
+    const images = await withoutVector(database, model, atOnce);
     await fill(database, model, images);
-    if (images.length < IMAGES_AT_ONCE) return false;
+    if (images.length < atOnce) return false;
     await new Promise(setImmediate);
   }
   return true;
@@ -91,7 +93,7 @@ interface Embedded {
 }
 
 /** Some images that have embeddings by the model's encoders and no item vector of it. */
-function withoutVector(database: Database, { row }: ServingModel): Promise<Embedded[]> {
+function withoutVector(database: Database, { row }: ServingModel, atMost: number): Promise<Embedded[]> {
   const { tower, imageEncoder, textEncoder } = row;
   return database.$queryRaw<Embedded[]>`
     SELECT i.id, i.prompt, e.vector AS image, t.vector AS text
@@ -102,7 +104,7 @@ function withoutVector(database: Database, { row }: ServingModel): Promise<Embed
       AND NOT EXISTS (
         SELECT FROM item_vectors v WHERE v.tenant_id = i.tenant_id AND v.tower = ${tower} AND v.image_id = i.id
       )
-    ORDER BY i.id LIMIT ${IMAGES_AT_ONCE}`;
+    ORDER BY i.id LIMIT ${atMost}`;
 }
 
 /** Keeps the vectors of those that are as they were read: what was described anew is encoded anew. */

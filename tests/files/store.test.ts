@@ -72,7 +72,7 @@ it('does not let a name reach outside its folder', async () => {
     });
     await expect(store.put(tenant, name, bytes)).rejects.toThrow("cannot be part of a stored file's path.");
   }
-  await expect(store.removeTenant('')).rejects.toThrow('"" cannot be part of a picture\'s path.');
+  await expect(store.removeTenant('')).rejects.toThrow('"" cannot be part of a stored file\'s path.');
 });
 
 it('sweeps what a crashed write left an hour ago, and leaves a write that may still go on', async () => {
@@ -109,4 +109,28 @@ it('has every picture that it answered for when the process is killed the moment
   expect(acknowledged.length).toBeGreaterThanOrEqual(5);
   const store = await DiskStore.open(folder);
   for (const sha256 of acknowledged) expect(hash(await store.get(ONE, sha256))).toBe(sha256);
+});
+
+it('leaves nothing of a file that the disk has no room for, and says so', async () => {
+  const source = new URL('../../src/files/store.ts', import.meta.url);
+  const script = `
+    import { DiskStore } from ${JSON.stringify(source.href)};
+    const store = await DiskStore.open(${JSON.stringify(folder)});
+    await store.put(${JSON.stringify(ONE)}, '${'a'.repeat(64)}', Buffer.alloc(4_000_000)).then(
+      () => process.stdout.write('kept'),
+      ({ code, message }) => process.stdout.write(JSON.stringify({ code, message })),
+    );`;
+  // The process may write half a megabyte to one file, as if the disk were full then.
+  const limited = ['-c', 'ulimit -f 1024; exec "$0" "$@"', process.execPath, '--import', 'tsx', '--input-type=module'];
+  const writer = spawn('sh', [...limited, '--eval', script]);
+  let said = '';
+  writer.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  await new Promise((resolve) => writer.on('close', resolve));
+  expect(JSON.parse(said)).toEqual({
+    code: 'NOT_READY',
+    message: 'The disk has no room for a file of 4000000 bytes: make room, then try again.',
+  });
+  expect(await files()).toEqual([]);
 });

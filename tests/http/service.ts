@@ -198,6 +198,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
     },
     async close() {
       await stopServer(server, 5);
+      await platform.networks.close();
       await Promise.all([model, imageEncoder, textEncoder].map((network) => network.close()));
       await test.close();
       await rm(directory, { recursive: true, force: true });

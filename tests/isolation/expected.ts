@@ -177,6 +177,9 @@ export const READERS: Readonly<Record<string, string>> = {
   'Model.preferenceTokens': 'a S U',
   'Model.sha256': 'a S U',
   // How good it is on whom is for who chooses between versions.
+  'Model.readiness': 'A',
+  'Model.parent': 'A',
+  'Model.seed': 'A',
   'Model.evaluation': 'A',
   'Evaluation.users': 'A',
   'Evaluation.pairs': 'A',
@@ -232,6 +235,17 @@ export const READERS: Readonly<Record<string, string>> = {
   'Mutation.cancelTraining': 'A',
   'CancelTrainingPayload.job': 'A',
   'CancelTrainingPayload.userErrors': 'A',
+
+  'Query.models': 'A',
+  'ModelConnection.edges': 'A',
+  'ModelConnection.nodes': 'A',
+  'ModelConnection.pageInfo': 'A',
+  'ModelEdge.node': 'A',
+  'ModelEdge.cursor': 'A',
+  'Mutation.promoteModel': 'A',
+  'PromoteModelPayload.model': 'A',
+  'PromoteModelPayload.retired': 'A',
+  'PromoteModelPayload.userErrors': 'A',
 
   // Tenants: an operator makes and bounds them and sees how much they hold, never what; settings are their ADMIN's.
   'Query.tenants': 'O',

@@ -73,6 +73,9 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.startTraining(input.idempotencyKey)': 'name',
   'Mutation.cancelTraining(input.id)': ['TrainingJob'],
 
+  'Query.models(after)': 'cursor',
+  'Mutation.promoteModel(input.id)': ['Model'],
+
   'Query.apiKeys(after)': 'cursor',
   'Mutation.createApiKey(input.name)': 'text',
   'Mutation.revokeApiKey(input.id)': ['ApiKey'],

@@ -31,7 +31,14 @@ export async function testPlatform(
     },
     { userStates: 10_000_000, vectorIndexes: 10_000_000 },
   );
-  return { platform, folder: directory, close: () => rm(directory, { recursive: true }) };
+  return {
+    platform,
+    folder: directory,
+    async close() {
+      await platform.networks.close();
+      await rm(directory, { recursive: true });
+    },
+  };
 }
 
 /** The networks of a service that ships this model and logs nothing. */

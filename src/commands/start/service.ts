@@ -139,6 +139,7 @@ async function openPlatform({ config, log, closers }: Opening, address: { readon
     },
     { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
   );
+  closers.push({ what: "the networks of tenants' own", close: () => platform.networks.close() });
   const ears = await startForgetting(platform, serviceUrl, (error) =>
     log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
   );

@@ -34,6 +34,7 @@ export const resolvers: Resolvers = {
     ...imageResolvers.Query,
     ...tenantResolvers.Query,
     ...apiKeyResolvers.Query,
+    ...modelResolvers.Query,
     ...trainingResolvers.Query,
   },
   Mutation: {
@@ -42,6 +43,7 @@ export const resolvers: Resolvers = {
     ...feedbackResolvers.Mutation,
     ...tenantResolvers.Mutation,
     ...apiKeyResolvers.Mutation,
+    ...modelResolvers.Mutation,
     ...trainingResolvers.Mutation,
   },
 };
