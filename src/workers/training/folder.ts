@@ -3,8 +3,8 @@
  * attempt writes under names of its own, so that one that has lost the job and does not know it yet spoils nothing; what
  * an earlier attempt finished is gone on with.
  */
-import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 export class TrainingFolder {
   readonly path: string;
@@ -69,8 +69,10 @@ export class TrainingFolder {
     await mkdir(this.path, { recursive: true });
   }
 
+  /** With the tenant's folder, where nothing else is in it. */
   async remove(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
+    await rmdir(dirname(this.path)).catch(() => {});
   }
 }
 
@@ -87,9 +89,7 @@ export async function sweepFolders(
     for (const jobId of await hasEnded(tenantId, jobs)) {
       await rm(join(root, tenantId, jobId), { recursive: true, force: true });
     }
-    if ((await namesIn(join(root, tenantId))).length === 0) {
-      await rm(join(root, tenantId), { recursive: true, force: true });
-    }
+    await rmdir(join(root, tenantId)).catch(() => {}); // something is in it
   }
 }
 
