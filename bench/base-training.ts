@@ -119,7 +119,9 @@ function pooledScorers(): Scorer[] {
 }
 
 /** The name without what was chosen on validation people: "kernel ridge (RBF width 1, ridge 0.3), LDA". */
-const withoutChoice = (name: string): string => name.replace(/ \([^)]*\)/, '');
+function withoutChoice(name: string): string {
+  return name.replace(/ \([^)]*\)/, '');
+}
 
 function timesTable(): string {
   const body = folds.map(({ minutes }, fold) => [
@@ -137,8 +139,9 @@ function foldCell(kind: string, length: string, fold: number): string {
   return `${percent(own)} (${signed(own - other)})`;
 }
 
-const find = (kind: string, length: string, scorer: string): Outcome =>
-  outcomes.find((outcome) => outcome.kind === kind && outcome.length === length && outcome.scorer === scorer)!;
+function find(kind: string, length: string, scorer: string): Outcome {
+  return outcomes.find((one) => one.kind === kind && one.length === length && one.scorer === scorer)!;
+}
 
 function foldMean({ pairwise }: Outcome, fold: number): number {
   const own = pairwise.slice(fold * count, (fold + 1) * count);
@@ -155,7 +158,10 @@ function kindTable(kind: string, n: number): string {
   return `\nPeople of ${kind}, ${n}+${n}, ${own[0]!.people.toLocaleString('en')} people, ${own[0]!.pairs.toLocaleString('en')} pairs of all folds:\n\n${markdownTable(['scorer', 'accuracy', 'model less it ± standard error [95 %]'], body)}`;
 }
 
-const interval = ({ mean, low, high, crossedError }: CrossedInterval): string =>
-  `${signed(mean)} ± ${percent(crossedError)} [${signed(low)}, ${signed(high)}]`;
+function interval({ mean, low, high, crossedError }: CrossedInterval): string {
+  return `${signed(mean)} ± ${percent(crossedError)} [${signed(low)}, ${signed(high)}]`;
+}
 
-const signed = (value: number): string => `${value < 0 ? '−' : '+'}${percent(Math.abs(value))}`;
+function signed(value: number): string {
+  return `${value < 0 ? '−' : '+'}${percent(Math.abs(value))}`;
+}
