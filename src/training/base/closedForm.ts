@@ -24,6 +24,8 @@ export interface BaseModelInput {
   readonly promptEmbeddings: Matrix;
   readonly encoders: { readonly image: string; readonly text: string };
   readonly seed: number;
+  /** Of the seed's split; 0, if left out. */
+  readonly fold?: number;
   /** Steps of the two phases; 0 and 0 gives the closed form. */
   readonly steps: { readonly network: number; readonly tokens: number };
   readonly threads?: number;
@@ -58,10 +60,10 @@ type FitSizes = Pick<Architecture, 'imageInputs' | 'textInputs' | 'imageMetric'>
 
 /** Fits on the training part alone: half a minute for 3,000 pictures. */
 export function fitClosedForm(
-  { pictures, features, promptEmbeddings, seed }: BaseModelInput,
+  { pictures, features, promptEmbeddings, seed, fold }: BaseModelInput,
   { imageInputs, textInputs, imageMetric }: FitSizes = BASE_ARCHITECTURE,
 ): ClosedFormFit {
-  const split = splitPictures(pictures, seed);
+  const split = splitPictures(pictures, seed, fold);
   const trainImages = imagesOfPart(pictures, split, 'train');
   const transform = InputTransform.fit(takeRows(features, trainImages), {
     dimensions: imageInputs,

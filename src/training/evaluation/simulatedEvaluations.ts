@@ -15,7 +15,7 @@ import { InnerProducts } from './baselines.ts';
 import { type EvaluationSet, named, type Scorer } from './evaluation.ts';
 import { contentScorer, fitContentModel, fitPrior, meanRating, popularityScorer } from './populationPrior.ts';
 import { buildQualityEvaluation } from './qualitySet.ts';
-import { buildEvaluationSet } from './simulatedSet.ts';
+import { buildEvaluationSet, type EvaluationSetOptions } from './simulatedSet.ts';
 
 /** People of each kind that are measured, and of each kind that scorers are chosen on. */
 export interface EvaluationSize {
@@ -60,18 +60,22 @@ export function featureSpaces(
   ];
 }
 
-/** People of a taste of their own. */
+/** People of a taste of their own: of every kind at every length, unless some are named. */
 export function tasteEvaluation(
   people: SimulatedPeople,
   over: MeasuredOver,
   size: EvaluationSize,
   random: Random,
+  measured: Partial<Pick<EvaluationSetOptions, 'kinds' | 'lengths'>> = {},
 ): MeasuredPeople {
   const options = { part: 'validation', kinds: TUNING_KINDS, count: size.tuningPeople, lengths: [8] } as const;
   const tuning = [...buildEvaluationSet(people, random.split('tuning'), options).people.values()].flat();
   const personal = over.spaces.flatMap((space) => scorersOn(space, over, tuning));
   return {
-    set: buildEvaluationSet(people, random.split('people'), { part: 'test', kinds: KINDS, count: size.people }),
+    set: buildEvaluationSet(people, random.split('people'), {
+      ...{ part: 'test', kinds: KINDS, count: size.people },
+      ...measured,
+    }),
     scorers: [chanceScorer, ...personal.map(({ name, score }) => named(name, score))],
   };
 }

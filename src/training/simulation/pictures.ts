@@ -75,13 +75,22 @@ const ARTIST_SHARES = { train: 0.64, validation: 0.12 } as const;
  * carry most judgements, and an independent draw could leave a part without any of them.
  */
 const TAG_DEAL = ['train', 'train', 'train', 'train', 'train', 'test', 'test', 'test'] as const;
+const TEST_TAGS = TAG_DEAL.filter((part) => part === 'test').length;
 
-/** The split of a seed. Artists fall by the hash of their name, so more pictures move nobody. */
-export function splitPictures(pictures: Pictures, seed: number | string): Split {
+/** Folds of a seed whose tests share no artist; 4 % of the artists are in none of them. */
+export const FOLDS = 4;
+
+/**
+ * The split of a seed. Artists fall by the hash of their name, so more pictures move nobody.
+ * @param fold 0 to FOLDS − 1: another split of the same seed, with other artists in its test and, as far as they go
+ *   round, other tags
+ */
+export function splitPictures(pictures: Pictures, seed: number | string, fold = 0): Split {
   const artists: Record<Part, number[]> = { train: [], validation: [], test: [] };
   const frequency = new Map<string, number>();
+  const testShare = 1 - ARTIST_SHARES.train - ARTIST_SHARES.validation;
   pictures.artists.forEach((artist, number) => {
-    const fraction = hashFraction(`${seed}/artist/${artist.name}`);
+    const fraction = (hashFraction(`${seed}/artist/${artist.name}`) + fold * testShare) % 1;
     const { train, validation } = ARTIST_SHARES;
     artists[fraction < train ? 'train' : fraction < train + validation ? 'validation' : 'test'].push(number);
     for (const tag of artist.tags) frequency.set(tag, (frequency.get(tag) ?? 0) + 1);
@@ -90,9 +99,9 @@ export function splitPictures(pictures: Pictures, seed: number | string): Split 
   const ordered = [...frequency.keys()].sort((a, b) => frequency.get(b)! - frequency.get(a)! || (a < b ? -1 : 1));
   const random = new Random(seed).split('tags');
   for (let start = 0; start < ordered.length; start += TAG_DEAL.length) {
-    const parts = random.shuffle(TAG_DEAL);
+    const places = random.shuffle(TAG_DEAL.map((_, place) => place));
     ordered.slice(start, start + TAG_DEAL.length).forEach((tag, i) => {
-      tags[parts[i]!].push(tag);
+      tags[TAG_DEAL[(places[i]! + fold * TEST_TAGS) % TAG_DEAL.length]!].push(tag);
     });
   }
   return { artists, tags: { ...tags, validation: tags.train } };

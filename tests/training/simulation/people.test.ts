@@ -8,6 +8,7 @@ import {
   sampleHistoryCounts,
 } from '../../../src/training/simulation/people.ts';
 import {
+  FOLDS,
   imagesOfPart,
   type Part,
   type Pictures,
@@ -99,6 +100,21 @@ describe('splitPictures', () => {
     const more = readPictures([...metadata(), { file: 'new.jpg', artist: 'a new one', categories: ['tag 1'] }]);
     const moved = splitPictures(more, 1).artists.test.filter((artist) => artist < 400);
     expect(moved).toEqual(split.artists.test);
+  });
+
+  it('has folds whose tests share no artist and hold out other tags', () => {
+    const folds = Array.from({ length: FOLDS }, (_, fold) => splitPictures(pictures, 1, fold));
+    expect(folds[0]).toEqual(split);
+    const tested = folds.flatMap(({ artists }) => artists.test);
+    expect(new Set(tested).size).toBe(tested.length);
+    expect(tested.length / 400).toBeGreaterThan(0.9);
+    for (const { artists, tags } of folds) {
+      expect(PARTS.flatMap((part) => artists[part]).toSorted((a, b) => a - b)).toEqual(
+        pictures.artists.map((_, i) => i),
+      );
+      expect(tags.test.filter((tag) => tags.train.includes(tag))).toEqual([]);
+    }
+    expect(folds[1]!.tags.test.filter((tag) => split.tags.test.includes(tag))).toEqual([]);
   });
 });
 
