@@ -24,7 +24,7 @@ export function startCommand(): Command {
       'after',
       () => `
 The first start makes a tenant and keeps its keys in the data folder (demo-keys.json, or keys.json with --no-demo;
-readable by you alone). The next start goes on with it. The demo is 240 pictures and 30 people with their feedback.
+readable by you alone). The next start goes on with it. The demo is 240 pictures and 150 people with their feedback.
 The log is JSON on stderr. SIGTERM and Ctrl-C stop in order: what was asked is answered first.
 
 Examples:
