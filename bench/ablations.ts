@@ -267,10 +267,13 @@ function blockPage(
   const rows = rowsAgainst('');
   const body = variants.map(({ name, against, architecture, tokens }) => {
     const of = (kind: string) => percent(rows.find((row) => row.scorer === name && row.kind === kind)!.pairwise.mean);
-    const difference = (kind: string) =>
-      against === null
-        ? null
-        : rowsAgainst(against).find((row) => row.scorer === name && row.kind === kind)!.difference!;
+    /** This variant less the one named: a row's difference is the reference less the scorer. */
+    const difference = (kind: string) => {
+      if (against === null) return null;
+      const { mean, low, high } = rowsAgainst(against).find((row) => row.scorer === name && row.kind === kind)!
+        .difference!;
+      return { mean: -mean, low: -high, high: -low };
+    };
     const all = difference(EVERYBODY);
     const signed = (value: number) => `${value < 0 ? '−' : '+'}${percent(Math.abs(value))}`;
     const seeds = results
