@@ -63,7 +63,10 @@ export async function runTrainingKills({ kills, seed, told }: TrainingKillOption
   const run = new KillRun(platform, database, server.url, folder, new Random(`training kills/${seed}`));
   try {
     await run.begin();
-    for (let number = 1; number <= kills; number++) told?.(await run.kill(), number);
+    for (let number = 1; number <= kills; number++) {
+      const victim = await run.kill();
+      told?.(victim, number);
+    }
     return await run.end();
   } finally {
     await run.stopWorkers();
