@@ -24,6 +24,8 @@ const MAPPED = [
   'PreferenceProfile',
   'SimilarUser',
   'ModelComparison',
+  'TrainingJob',
+  'Shadow',
 ];
 
 const config: CodegenConfig = {

@@ -55,7 +55,7 @@ try {
 
 async function overHttp(): Promise<void> {
   const config = readConfig({ DATABASE_URL: server.url, PALATE_DATA_DIR: directory, PORT: '0' });
-  const { url, platform, stop } = await startService(config, pino({ level: 'warn' }));
+  const { url, platform, stop } = await startService(config, pino({ level: 'warn' }), { api: true, work: true });
   try {
     const { tenant } = await createTenant(platform, null, 'bench');
     const key = await withTenant(tenant.id, async () => {

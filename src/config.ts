@@ -90,7 +90,7 @@ export const SETTINGS = {
   }),
   dataDirectory: setting<string>({
     variable: 'PALATE_DATA_DIR',
-    doc: 'The folder of the embedded database, of the pictures and of the link-signing key.',
+    doc: 'The folder of the embedded database, of the pictures, of the models and of the link-signing key.',
     allowed: 'a path',
     default: './.palate',
     parse: z.string(),
@@ -217,6 +217,14 @@ export const SETTINGS = {
     default: 200,
     parse: wholeNumber(2, 100_000),
   }),
+  maxSubscriptions: setting<number>({
+    variable: 'PALATE_MAX_SUBSCRIPTIONS',
+    doc: 'The most subscriptions that this process holds open, and one tenant half of them; beyond it they are OVERLOADED.',
+    allowed: range(2, 100_000),
+    unit: 'subscriptions',
+    default: 200,
+    parse: wholeNumber(2, 100_000),
+  }),
   receiveSeconds: setting<number>({
     variable: 'PALATE_RECEIVE_SECONDS',
     doc: 'How long a client may take to send a request, its body included: raise it for large files over slow lines.',
@@ -263,6 +271,22 @@ export const SETTINGS = {
     unit: 'bytes',
     default: 256_000_000,
     parse: wholeNumber(0, 64_000_000_000),
+  }),
+  modelCacheBytes: setting<number>({
+    variable: 'PALATE_MODEL_CACHE_BYTES',
+    doc: "Memory for the models of tenants' own (some 20 MB each); what does not fit is loaded again, in a third of a second.",
+    allowed: range(0, 64_000_000_000),
+    unit: 'bytes',
+    default: 512_000_000,
+    parse: wholeNumber(0, 64_000_000_000),
+  }),
+  trainingThreads: setting<number>({
+    variable: 'PALATE_TRAINING_THREADS',
+    doc: 'Processor threads of a training. Its process has the lowest priority; another number gives a model other last digits.',
+    allowed: range(1, 64),
+    unit: 'threads',
+    default: 1,
+    parse: wholeNumber(1, 64),
   }),
   shutdownSeconds: setting<number>({
     variable: 'PALATE_SHUTDOWN_SECONDS',

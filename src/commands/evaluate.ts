@@ -37,7 +37,11 @@ export function evaluateCommand(): Command {
         'people',
       ]),
     )
-    .option('--model <dir>', 'folder of the model: manifest.json and its weights', SHIPPED_MODEL)
+    .option(
+      '--model <path>',
+      'the model: a folder with manifest.json and its weights, or a version’s file',
+      SHIPPED_MODEL,
+    )
     .option('--seed <n>', 'of the split; the seed in the model’s manifest, if left out', wholeNumber)
     .option('--people <n>', 'people of each kind', wholeNumberFrom(FEWEST_PEOPLE), REPORT_SIZE.people)
     .option('--out <dir>', 'where report.md, report.json and the plots are written', './evaluation')

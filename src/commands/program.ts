@@ -2,27 +2,24 @@
  * The `palate` program: its commands, and how any of them ends when it fails. Commands are loaded when they run, so
  * that `--help` answers at once.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { PalateError } from '../errors.ts';
+import { DESCRIPTION, VERSION } from '../version.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { EXIT, EXIT_CODE_HELP } from './exitCodes.ts';
 import { keysCommand } from './keys.ts';
 import { rankCommand } from './rank.ts';
-import { startCommand } from './start.ts';
+import { serveCommand, startCommand, workCommand } from './start.ts';
 import { tracesCommand } from './traces.ts';
 import { trainBaseCommand } from './trainBase.ts';
 
-const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-  description: string;
-};
-
 export function palateProgram(): Command {
   return new Command('palate')
-    .description(description)
-    .version(version)
+    .description(DESCRIPTION)
+    .version(VERSION)
     .addCommand(startCommand())
+    .addCommand(serveCommand())
+    .addCommand(workCommand())
     .addCommand(rankCommand())
     .addCommand(keysCommand())
     .addCommand(tracesCommand())
@@ -35,6 +32,7 @@ export function palateProgram(): Command {
 Examples:
   palate start                                     serve the API with the demo in it
   palate start --no-demo --ready-file ready.json   serve an empty tenant, for scripts
+  palate serve / palate work                       the API and the work behind it, apart
   palate rank --liked yes/ --disliked no/ new/     rank picture files, without any server
   palate keys create --operator --name ops         make the key that makes tenants
   palate traces --tenant ID ada@example.org        find what is still kept of somebody erased

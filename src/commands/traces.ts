@@ -15,8 +15,11 @@ interface TracesOptions {
 
 export function tracesCommand(): Command {
   return new Command('traces')
-    .description('Look for values, such as the ids of somebody erased, in every table and among the stored pictures.')
-    .argument('<values...>', 'what to look for: an externalId, a name, a global id or a UUID, a picture’s SHA-256')
+    .description('Look for values, such as the ids of somebody erased, in every table and among the stored files.')
+    .argument(
+      '<values...>',
+      'what to look for: an externalId, a name, a global id or a UUID, the SHA-256 of a picture or a model',
+    )
     .requiredOption('--tenant <id>', 'the tenant whose data it was: its UUID, or its global id')
     .option('--json', 'print JSON instead of a table')
     .action(traces)
@@ -41,17 +44,18 @@ Exit status: ${EXIT.done} nothing found, or only what is kept; ${EXIT.partly} fo
 async function traces(values: string[], { tenant, json }: TracesOptions): Promise<void> {
   if (values.includes('')) throw new PalateError('BAD_USER_INPUT', 'A value is empty: it would be found everywhere.');
   const config = readConfig(process.env);
-  const [{ withDatabase }, { withTenant }, { findTraces }, { tenantIdOf }, { PictureStore }] = await Promise.all([
+  const [{ withDatabase }, { withTenant }, { findTraces }, { tenantIdOf }, { DiskStore }] = await Promise.all([
     import('./database.ts'),
     import('../database/client.ts'),
     import('../domain/traces.ts'),
     import('./tenantId.ts'),
-    import('../pictures/store.ts'),
+    import('../files/store.ts'),
   ]);
   const tenantId = tenantIdOf(tenant);
-  const pictures = await PictureStore.open(join(config.dataDirectory, 'pictures'));
+  const pictures = await DiskStore.open(join(config.dataDirectory, 'pictures'));
+  const weights = await DiskStore.open(join(config.dataDirectory, 'models'));
   const found = await withDatabase(config, (database) =>
-    withTenant(tenantId, () => findTraces({ database, pictures }, values)),
+    withTenant(tenantId, () => findTraces({ database, pictures, weights }, values)),
   );
   if (json) process.stdout.write(`${JSON.stringify({ traces: found }, null, 2)}\n`);
   else

@@ -2,8 +2,6 @@
  * `palate train-base`: trains the base model that ships, from a folder of pictures and a list that names each one's
  * artist and tags, and writes it with its manifest and its report.
  */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { promptCorpus } from '../gallery/prompts.ts';
 import {
@@ -13,7 +11,7 @@ import {
   SHIPPED_TEXT_ENCODER,
 } from '../inference/encoding/index.ts';
 import { SHIPPED_MODEL } from '../inference/preferenceModel.ts';
-import { encodeWeights, type ModelArtifact } from '../model/artifact.ts';
+import { writeArtifact } from '../training/artifactFiles.ts';
 import { trainBaseModel } from '../training/base/baseModel.ts';
 import { MODEL, REPORT_SIZE } from '../training/evaluation/baseReport.ts';
 import { reportFiles } from '../training/evaluation/reportFiles.ts';
@@ -106,7 +104,7 @@ async function trainBase(options: TrainBaseOptions): Promise<void> {
   const base = await trainBaseModel(input);
   progress.finish();
 
-  await writeModel(options.out, base.artifact);
+  await writeArtifact(options.out, base.artifact);
   const report = await measureModel({ pictures, features, seed }, base.artifact, options.people);
   await writeFiles(options.out, reportFiles(report));
   const at8 = report.rows.find(
@@ -116,9 +114,4 @@ async function trainBase(options: TrainBaseOptions): Promise<void> {
     `${options.out}: pairwise accuracy ${(100 * (at8?.pairwise.mean ?? 0)).toFixed(1)} % at 8 likes and 8 dislikes; report.md has the rest.\n`,
   );
   await Promise.all([imageEncoder.close(), textEncoder.close()]);
-}
-
-async function writeModel(directory: string, artifact: ModelArtifact): Promise<void> {
-  await writeFile(join(directory, artifact.manifest.weights.file), encodeWeights(artifact));
-  await writeFile(join(directory, 'manifest.json'), `${JSON.stringify(artifact.manifest, null, 2)}\n`);
 }

@@ -107,6 +107,24 @@ function sectionsOf(platform: Platform, userId: string): Section[] {
         })),
     ],
     [
+      'exposures',
+      async (after) => {
+        const [imageId, modelId] = after?.split(' ') ?? [];
+        const rows = await database.exposure.findMany({
+          where: {
+            userId,
+            ...(imageId ? { OR: [{ imageId: { gt: imageId } }, { imageId, modelId: { gt: modelId! } }] } : {}),
+          },
+          orderBy: [{ imageId: 'asc' }, { modelId: 'asc' }],
+          take: ROWS_AT_ONCE,
+        });
+        return rows.map(({ value, at, ...row }) => ({
+          id: `${row.imageId} ${row.modelId}`,
+          shown: { imageId: toGlobalId('Image', row.imageId), modelId: toGlobalId('Model', row.modelId), value, at },
+        }));
+      },
+    ],
+    [
       'modelsTrainedOn',
       once(async () =>
         (await modelsTrainedOn(database, userId)).map(({ id, version }) => ({ id: toGlobalId('Model', id), version })),

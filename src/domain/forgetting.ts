@@ -21,7 +21,10 @@ export interface Forgotten {
 }
 
 /** The memory that erased things may be in. */
-export type Memory = Pick<Platform, 'userStates' | 'imageMetrics' | 'profiles' | 'quotas' | 'knownKeys'>;
+export type Memory = Pick<
+  Platform,
+  'userStates' | 'imageMetrics' | 'profiles' | 'quotas' | 'knownKeys' | 'networks' | 'shownScores'
+>;
 
 const CHANNEL = 'palate_forget';
 /** Ids a message: PostgreSQL takes 8,000 bytes, an id has 39. */
@@ -46,14 +49,15 @@ export async function tellOfKeys(transaction: Queries, tenantId: string): Promis
 
 /** Drops it from this process's memory. */
 export function forget(memory: Memory, forgotten: Forgotten): void {
-  const { userStates, imageMetrics, profiles, quotas, knownKeys } = memory;
+  const { userStates, imageMetrics, profiles, quotas, knownKeys, networks, shownScores } = memory;
   const { tenantId, wholeTenant, keys, userIds, imageIds, changedUserIds } = forgotten;
   if (keys || wholeTenant) knownKeys.forgetTenant(tenantId);
   quotas.forget(tenantId);
-  if (wholeTenant) for (const memory of [userStates, imageMetrics, profiles]) memory.forgetTenant(tenantId);
+  if (wholeTenant) for (const memory of [userStates, imageMetrics, profiles, networks]) memory.forgetTenant(tenantId);
   userStates.forget(tenantId, userIds, changedUserIds);
   profiles.forget(tenantId, userIds, changedUserIds);
   imageMetrics.forget(tenantId, imageIds);
+  shownScores.forget(tenantId, wholeTenant ? undefined : userIds);
 }
 
 /** Drops everything. */

@@ -6,7 +6,7 @@ import { v7 } from 'uuid';
 
 export const NODE_TYPES = [
   ...(['User', 'Image', 'Feedback', 'Comparison'] as const),
-  ...(['Model', 'Tenant', 'ApiKey', 'AuditEvent'] as const),
+  ...(['Model', 'Tenant', 'ApiKey', 'AuditEvent', 'TrainingJob'] as const),
 ] as const;
 export type NodeType = (typeof NODE_TYPES)[number];
 

@@ -7,7 +7,7 @@ import { currentTenant, type Database } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
 import { ErasedIds } from './erasedIds.ts';
-import { activeModel, type Networks, type ServingModel } from './models.ts';
+import { activeModel, type ModelPlatform, type ServingModel } from './models.ts';
 
 /** Vectors read from the database at a time: 5 MB. */
 const READ_AT_ONCE = 10_000;
@@ -16,6 +16,10 @@ const READ_AT_ONCE = 10_000;
 export function toItemVector(bytes: Uint8Array): ItemVector {
   return new Uint16Array(Uint8Array.from(bytes).buffer); // copied: a row's bytes may begin at an odd address
 }
+
+/** The other way: a copy of its own, as rows are written. */
+export const toBytes = (halves: Uint16Array): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength));
 
 /** Item vectors of these images in one tower, by image id; those that have none are left out. */
 export async function readItemVectors(
@@ -55,7 +59,7 @@ export function readyImages(database: Database, collection: string | null = null
  * Pictures that have an owner are near to that owner's pictures only. One without an item vector has none near.
  */
 export async function similarImages(
-  platform: { database: Database; networks: Networks; imageMetrics: ImageMetrics },
+  platform: ModelPlatform & { imageMetrics: ImageMetrics },
   requests: readonly { imageId: string; ownerId: string | null; first: number }[],
 ): Promise<string[][]> {
   const model = await activeModel(platform);

@@ -3,27 +3,31 @@
  * share. One is made when the service starts; commands and workers make theirs the same way.
  */
 import type { Database } from '../database/client.ts';
+import type { FileStore } from '../files/store.ts';
 import type { PictureLimits } from '../pictures/check.ts';
-import type { PictureStore } from '../pictures/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
-import type { Networks } from './models.ts';
+import type { Networks, ServingVersion } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
 import type { SecretBox } from './secretBox.ts';
+import { ShownScores } from './shownScores.ts';
 import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
+import { TrainingWatchers } from './trainingProgress.ts';
 import { UserStates } from './userStates.ts';
 
 /** What is opened elsewhere, and closed there. */
 export interface PlatformParts {
   readonly database: Database;
   readonly queue: Queue;
-  readonly pictures: PictureStore;
+  readonly pictures: FileStore;
   readonly pictureLimits: PictureLimits;
+  /** The files of model versions. */
+  readonly weights: FileStore;
   readonly networks: Networks;
   /** What a new tenant starts with. */
   readonly baseModel: BaseModel;
@@ -45,6 +49,14 @@ export interface Platform extends PlatformParts {
   readonly quotas: Quotas;
   readonly knownKeys: KnownKeys;
   readonly points: PointBudget;
+  /** Who watches a training, to be told of its changes. */
+  readonly trainingWatchers: TrainingWatchers;
+  /** Scores that were returned, until they are seen to. */
+  readonly shownScores: ShownScores;
+  /** Since when this process runs. */
+  readonly startedAt: Date;
+  /** Of one request's platform: the version that it works with from beginning to end. */
+  readonly serving?: ServingVersion;
 }
 
 /** Bounds of the memory shared by all requests, in bytes. */
@@ -63,5 +75,8 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     quotas: new Quotas(),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
+    trainingWatchers: new TrainingWatchers(),
+    shownScores: new ShownScores(parts),
+    startedAt: new Date(),
   };
 }

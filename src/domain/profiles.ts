@@ -103,6 +103,22 @@ export async function staleUsers(platform: Platform, model: ServingModel, atMost
     .map(({ id }) => id);
 }
 
+/** Of the same users some, in the order of their ids, those after one of them. Indexes: users_pkey, profiles_pkey. */
+export async function staleUsersAfter(
+  database: Database,
+  { row }: ServingModel,
+  after: string | null,
+  atMost: number,
+): Promise<string[]> {
+  const beyond = after === null ? Prisma.empty : Prisma.sql`AND u.id > ${after}::uuid`;
+  const users = await database.$queryRaw<{ id: string }[]>`
+    SELECT u.id FROM users u
+    LEFT JOIN profiles p ON p.tenant_id = u.tenant_id AND p.model_id = ${row.id}::uuid AND p.user_id = u.id
+    WHERE u.tenant_id = ${currentTenant()}::uuid AND u.feedback_version > coalesce(p.feedback_version, 0) ${beyond}
+    ORDER BY u.id LIMIT ${atMost}`;
+  return users.map(({ id }) => id);
+}
+
 export interface ProfileVersion {
   id: string;
   /** The user's feedback version. */

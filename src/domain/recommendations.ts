@@ -51,7 +51,7 @@ export async function recommendMany(
       requests.filter(({ after }) => after !== null),
     ),
   ]);
-  return requests.map((request) => {
+  const pages = requests.map((request): Page<Score> | PalateError => {
     const position = positions.get(request) ?? { list: lists.get(request), start: 0 };
     if (position instanceof PalateError) return position;
     const { list, start } = position;
@@ -63,6 +63,8 @@ export async function recommendMany(
       pageInfo,
     };
   });
+  platform.shownScores.add(pages.map((page) => (page instanceof PalateError ? [] : page.nodes)));
+  return pages;
 }
 
 interface List {
@@ -222,6 +224,8 @@ async function readPositions(
       select: { id: true, ownerId: true },
     }),
   ]);
+  const served = new Map<string, ServingModel | PalateError>();
+  for (const row of models) served.set(row.id, await platform.networks.of(row).catch(asPalateError));
   const owners = new Map(images.map(({ id, ownerId }) => [id, ownerId]));
 
   const positions = new Map<RecommendationRequest, { list: List; start: number } | PalateError>();
@@ -239,12 +243,21 @@ async function readPositions(
       const message = `after is "${request.after}", which has expired: a list is kept for an hour. Begin without it.`;
       positions.set(request, new PalateError('BAD_USER_INPUT', message));
     } else {
-      const model = platform.networks.of(models.find(({ id }) => id === row.modelId)!);
+      const model = served.get(row.modelId)!;
       const gone = (imageId: string) => !isSeenBy(row.userId, owners.get(imageId));
-      positions.set(request, { list: { id: row.id, scores: unpack(row, model, gone) }, start: cursor.position });
+      const position = (of: ServingModel) => ({
+        list: { id: row.id, scores: unpack(row, of, gone) },
+        start: cursor.position,
+      });
+      positions.set(request, model instanceof PalateError ? model : position(model));
     }
   }
   return positions;
+}
+
+function asPalateError(error: unknown): PalateError {
+  if (error instanceof PalateError) return error;
+  throw error;
 }
 
 /** A cursor is of a list and a position in it. */
@@ -253,7 +266,6 @@ function readCursor(after: string | null): { listId: string; position: number } 
     const [listId, position] = fromCursor(after, [UUID_PATTERN, /^\d{1,4}$/])!;
     return { listId: listId!, position: Number(position) };
   } catch (error) {
-    if (error instanceof PalateError) return error;
-    throw error;
+    return asPalateError(error);
   }
 }

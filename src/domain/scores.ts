@@ -81,7 +81,12 @@ export async function scoreMany(platform: Platform, requests: readonly ScoreRequ
     sorted.flatMap(({ user, targets }) => (user ? [{ user, targets }] : [])),
   );
   let next = 0;
-  return sorted.map(({ user, notScored }) => ({ scores: user ? bestFirst(scores[next++]!) : [], notScored }));
+  const rankings = sorted.map(({ user, notScored }) => ({
+    scores: user ? bestFirst(scores[next++]!) : [],
+    notScored,
+  }));
+  platform.shownScores.add(rankings.map((ranking) => ranking.scores));
+  return rankings;
 }
 
 type Target = { imageId: string; vector: Uint16Array };

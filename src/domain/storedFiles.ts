@@ -1,22 +1,28 @@
 /**
- * When stored bytes go: when no row of the tenant needs them. Whoever deletes the rows names the files in the same
- * transaction, and a job erases them after it; so a crash loses nothing, and an undone deletion erases nothing.
+ * When stored bytes go: when no row of the tenant needs them. Whoever deletes the rows of pictures names the files in the
+ * same transaction, and a job erases them after it; so a crash loses nothing, and an undone deletion erases nothing. The
+ * files of model versions go with the tenant, or where the row never came.
  */
-import { currentTenant, type Database, type Queries } from '../database/client.ts';
-import type { PictureStore } from '../pictures/store.ts';
+import { currentTenant, type Database, NO_TENANT, type Queries } from '../database/client.ts';
+import type { FileStore } from '../files/store.ts';
 import { type Queue, takeOutTenant } from '../queue/queue.ts';
 import { lockFile } from './images.ts';
 import { readTenant } from './tenants.ts';
+import { lockVersions } from './versionTurns.ts';
 
 /** Files named in the database at a time. */
 const NAMED_AT_ONCE = 100;
+/** A model's file without a row is of a training that is about to write it, unless it is older than this. */
+const TRAINING_ENDS_MS = 24 * 60 * 60 * 1000;
 /** A file without a row is of an upload that is still running, unless it is older than any upload takes. */
 const UPLOAD_TAKES_MS = 60 * 60 * 1000;
 
 export interface FilePlatform {
   readonly database: Database;
   readonly queue: Queue;
-  readonly pictures: PictureStore;
+  readonly pictures: FileStore;
+  /** The files of model versions. */
+  readonly weights: FileStore;
 }
 
 /** Has these files erased after the transaction, those that no row needs by then. */
@@ -31,9 +37,9 @@ export async function eraseLater(transaction: Queries, queue: Queue, sha256s: re
 }
 
 /** Erases what was named of the tenant of the session; of a tenant that is gone, all of its files and jobs. */
-export async function eraseFiles({ database, pictures }: FilePlatform): Promise<void> {
+export async function eraseFiles({ database, pictures, weights }: FilePlatform): Promise<void> {
   if (!(await readTenant(database))) {
-    await pictures.removeTenant(currentTenant());
+    for (const files of [pictures, weights]) await files.removeTenant(currentTenant());
     await takeOutTenant(database);
     return;
   }
@@ -78,4 +84,35 @@ export async function eraseOrphans(platform: FilePlatform, folder: string, now: 
   }
   await database.$transaction((transaction) => eraseLater(transaction, queue, orphans));
   return orphans.length;
+}
+
+/**
+ * Erases model files of one folder of the session's tenant that no version's row names, left by a training whose process
+ * died between the file and the row. The installation's own stay: any tenant may have begun with them.
+ */
+export async function eraseStrayWeights({ database, weights }: FilePlatform, folder: string, now: Date): Promise<void> {
+  const tenantId = currentTenant();
+  if (tenantId === NO_TENANT) return;
+  for (const sha256 of await weights.listFolder(tenantId, folder)) {
+    const writtenAt = await weights.writtenAt(tenantId, sha256);
+    if (writtenAt === null || writtenAt > now.getTime() - TRAINING_ENDS_MS) continue;
+    await database.$transaction(async (transaction) => {
+      await lockVersions(transaction); // a training that made the same weights again may be writing its row
+      const named = await transaction.model.findFirst({ where: { sha256 }, select: { id: true } });
+      if (!named) await weights.remove(tenantId, sha256);
+    });
+  }
+}
+
+/**
+ * Erases the files of tenants that are no more, written by a process that died as the tenant was deleted. In an
+ * operator's session.
+ */
+export async function eraseStrayFolders({ database, pictures, weights }: FilePlatform): Promise<void> {
+  for (const files of [pictures, weights]) {
+    const folders = await files.tenants(); // before the rows: a tenant's row is there before its first file
+    const rows = await database.tenant.findMany({ where: { id: { in: folders } }, select: { id: true } });
+    const there = new Set([NO_TENANT, ...rows.map(({ id }) => id)]);
+    for (const tenantId of folders) if (!there.has(tenantId)) await files.removeTenant(tenantId);
+  }
 }

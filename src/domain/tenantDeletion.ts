@@ -25,6 +25,7 @@ const FALLBACK_SECONDS = 60;
  */
 const TABLES = [
   ...['token_exemplars', 'item_vectors', 'embeddings', 'recommendation_lists', 'training_people', 'profiles'],
+  ...['exposures', 'training_losses'],
   ...['feedback', 'comparison_others', 'comparisons', 'images', 'users', 'idempotency_keys', 'point_leases'],
   ...['audit_addresses', 'files_to_erase'],
 ];

@@ -12,7 +12,9 @@ import { idOf, newId, toGlobalId } from './ids.ts';
 import { countImages } from './images.ts';
 import type { KnownKeys } from './knownKeys.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
+import type { ShownScores } from './shownScores.ts';
 import { type TokenSettingsChange, type TokenSettingsKeeping, toTokenSettings } from './tokenSettings.ts';
+import { type TrainingTimesChange, toTrainingTimes } from './trainingTimes.ts';
 import { checkText, ItemError } from './userErrors.ts';
 import { countUsers } from './users.ts';
 
@@ -145,29 +147,40 @@ export function tenantIdOf(globalId: string): string {
 
 export const noTenant = () => new ItemError(['id'], 'NOT_FOUND', 'There is no tenant with this id.');
 
-export interface TenantSettingsChange extends TokenSettingsChange {
+export interface TenantSettingsChange extends TokenSettingsChange, TrainingTimesChange {
   readonly anonymousSimilarity?: boolean | null | undefined;
+  readonly keepExposures?: boolean | null | undefined;
 }
 
 /**
  * Changes the settings of the session's tenant that are given, and leaves the rest.
- * Throws an ItemError, INVALID or TOO_LARGE, for what people's tokens cannot be verified by.
+ * Throws an ItemError, INVALID or TOO_LARGE, for what people's tokens cannot be verified by, and for a schedule that is
+ * none.
  */
 export async function updateTenantSettings(
-  { database, now, ...keeping }: TenantPlatform & TokenSettingsKeeping,
+  {
+    database,
+    now,
+    shownScores,
+    ...keeping
+  }: TenantPlatform & TokenSettingsKeeping & { readonly shownScores: ShownScores },
   caller: Caller,
-  { anonymousSimilarity, ...tokens }: TenantSettingsChange,
+  { anonymousSimilarity, keepExposures, ...change }: TenantSettingsChange,
 ): Promise<Tenant> {
   const id = currentTenant();
   const data = {
     ...(typeof anonymousSimilarity === 'boolean' ? { anonymousSimilarity } : {}),
-    ...toTokenSettings(keeping, id, tokens),
+    ...(typeof keepExposures === 'boolean' ? { keepExposures } : {}),
+    ...toTokenSettings(keeping, id, change),
+    ...toTrainingTimes(change, now()),
   };
-  return database.$transaction(async (transaction) => {
+  const updated = await database.$transaction(async (transaction) => {
     const tenant = await transaction.tenant.update({ where: { id }, data });
     await recordEvent(transaction, caller, now(), actionOn('updateTenantSettings', id));
     return tenant;
   });
+  shownScores.forgetWishes(id);
+  return updated;
 }
 
 const actionOn = (action: string, tenantId: string) => ({ action, subject: toGlobalId('Tenant', tenantId) });

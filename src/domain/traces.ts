@@ -1,14 +1,14 @@
 /**
  * Looking for what should be gone: every column of every table that the service can read, the tenant's by its policy,
- * the queue's all, and the names of the stored files. It knows no table by name, but for those that keep random ids.
+ * the queue's all, and the names of the stored files: pictures, models. It knows no table by name, but for those that keep random ids.
  */
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
-import type { PictureStore } from '../pictures/store.ts';
+import type { FileStore } from '../files/store.ts';
 import { fromGlobalId, NODE_TYPES, toGlobalId } from './ids.ts';
 
 export interface Trace {
   readonly value: string;
-  /** schema.table.column, or "pictures" for the names of the stored files. */
+  /** schema.table.column, or "pictures" or "models" for the names of the stored files. */
   readonly place: string;
   /** Rows, or files, that hold it. */
   readonly count: number;
@@ -29,7 +29,11 @@ const TIMEOUT_MS = 60 * 60 * 1000;
 
 /** Where each of the values is found in what is kept of the session's tenant; values found nowhere have no entry. */
 export async function findTraces(
-  { database, pictures }: { readonly database: Database; readonly pictures: PictureStore },
+  {
+    database,
+    pictures,
+    weights,
+  }: { readonly database: Database; readonly pictures: FileStore; readonly weights: FileStore },
   values: readonly string[],
 ): Promise<Trace[]> {
   const traces = await database.$transaction(
@@ -42,11 +46,19 @@ export async function findTraces(
     },
     { timeout: TIMEOUT_MS },
   );
-  const files = new Map<string, number>();
-  for await (const name of pictures.list(currentTenant())) {
-    for (const value of values) if (name.includes(value.toLowerCase())) files.set(value, (files.get(value) ?? 0) + 1);
+  return [
+    ...traces,
+    ...(await searchFiles('pictures', pictures, values)),
+    ...(await searchFiles('models', weights, values)),
+  ];
+}
+
+async function searchFiles(place: string, files: FileStore, values: readonly string[]): Promise<Trace[]> {
+  const found = new Map<string, number>();
+  for await (const name of files.list(currentTenant())) {
+    for (const value of values) if (name.includes(value.toLowerCase())) found.set(value, (found.get(value) ?? 0) + 1);
   }
-  return [...traces, ...[...files].map(([value, count]) => ({ value, place: 'pictures', count, kept: false }))];
+  return [...found].map(([value, count]) => ({ value, place, count, kept: false }));
 }
 
 interface Table {

@@ -34,9 +34,15 @@ export interface ReadUser {
   state: UserState;
 }
 
+/** As it is kept: without the model, whose network would stay in memory with it. */
+interface KeptUser {
+  readonly reading: Omit<Reading, 'model'>;
+  readonly state: UserState;
+}
+
 /** States of users read lately, bounded in bytes. */
 export class UserStates {
-  readonly #cache: LRUCache<string, ReadUser>;
+  readonly #cache: LRUCache<string, KeptUser>;
   readonly #erased = new ErasedIds();
 
   constructor(maxBytes: number) {
@@ -52,9 +58,10 @@ export class UserStates {
   }
 
   set(user: ReadUser): void {
-    const { model, userId, feedbackVersion } = user.reading;
+    const { model, ...reading } = user.reading;
+    const { userId, feedbackVersion } = reading;
     if (this.#erased.has(userId) || this.#erased.has(currentTenant())) return;
-    this.#cache.set(keyOf(model, userId, feedbackVersion), user);
+    this.#cache.set(keyOf(model, userId, feedbackVersion), { reading, state: user.state });
   }
 
   /** @param erased people of whom no state is taken in again; @param changed people whose states are merely dropped. */

@@ -142,23 +142,27 @@ const NAMES = [
   'Dmitri',
 ] as const;
 
-/** How many people the demo has. */
-export const DEMO_PEOPLE: number = NAMES.length;
+/** Initials of those who share a first name with somebody before them. */
+const INITIALS = ['', 'B', 'C', 'D', 'E'] as const;
+
+/** How many people the demo has: enough for a model of its own, whose training keeps a tenth of them to be measured on. */
+export const DEMO_PEOPLE: number = NAMES.length * INITIALS.length;
 
 /** Standard deviation of a person's mood at one picture, beside likings of up to about 2. */
 const MOOD = 0.35;
 /** Likings nearer to zero than this are passed over more often than judged. */
 const INDIFFERENCE = 0.25;
 
-/** At most 30 people, dealt to the groups in turn. The same seed gives the same people. */
+/** At most {@link DEMO_PEOPLE} people, dealt to the groups in turn. The same seed gives the same people. */
 export function people(count: number = DEMO_PEOPLE, seed = 1): Person[] {
   const groups = Object.keys(GROUPS) as GroupName[];
-  return NAMES.slice(0, count).map((displayName, index) => {
+  const names = INITIALS.flatMap((initial) => NAMES.map((name) => (initial ? `${name} ${initial}.` : name)));
+  return names.slice(0, count).map((displayName, index) => {
     const group = groups[index % groups.length]!;
     const personSeed = `people/${seed}/${index}`;
     const random = new Random(personSeed);
     return {
-      externalId: `${displayName.toLowerCase()}-${group}`,
+      externalId: `${displayName.toLowerCase().replace(/\W+/g, '-').replace(/-$/, '')}-${group}`,
       displayName,
       group,
       taste: GROUPS[group],

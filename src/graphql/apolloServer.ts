@@ -16,6 +16,7 @@ import { inTurn } from './inTurn.ts';
 import { costLimit } from './limits.ts';
 import { chargePoints } from './points.ts';
 import { buildSchema } from './schema.ts';
+import { admitSubscription, checkStream } from './subscriptions.ts';
 
 export interface ApiLimits {
   /** Points an operation may cost. */
@@ -83,13 +84,16 @@ export async function startApolloServer(limits: ApiLimits, options: ApiOptions):
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
-      // What an operation may be, then access, then what it would cost; all before anything is charged.
+      // What an operation may be, then access, then where it may be asked, then what it would cost; all before anything
+      // is charged.
       inTurn(
         ...(trusted && options.onlyTrustedDocuments ? [onlyTrusted(trusted)] : []),
         checkAccess,
+        checkStream,
         costLimit(limits.maxQueryCost, { maxDepth: limits.maxQueryDepth, maxAliases: limits.maxQueryAliases }),
         chargePoints,
       ),
+      admitSubscription,
       logMaskedErrors,
       wellFormedIsOk,
     ],

@@ -7,7 +7,7 @@ import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { asOverloaded } from '../database/client.ts';
 import { PalateError } from '../errors.ts';
-import type { Context } from './context.ts';
+import type { Context, Log } from './context.ts';
 import { currentRequestId } from './requestId.ts';
 
 const MASKED = 'The service failed to answer this; its log tells why, under the x-request-id of this response.';
@@ -61,18 +61,20 @@ export function formatError(
   return tell(words, uncoded ? { ...told, code: 'BAD_USER_INPUT' } : told);
 }
 
-/** Logs every masked error with what it really was, on the request's own log. */
+/** Logs every error that is masked with what it really was. */
+export function logMasked(errors: readonly GraphQLError[], log: Log, operationName?: string | null): void {
+  for (const error of errors) {
+    if (isTold(error)) continue;
+    log.error({ err: error.originalError ?? error, path: error.path?.join('.'), operationName }, 'a resolver failed');
+  }
+}
+
+/** The same for every operation, on the request's own log. */
 export const logMaskedErrors: ApolloServerPlugin<Context> = {
   async requestDidStart() {
     return {
       async didEncounterErrors({ errors, contextValue, operationName }) {
-        for (const error of errors) {
-          if (isTold(error)) continue;
-          contextValue.log.error(
-            { err: error.originalError ?? error, path: error.path?.join('.'), operationName },
-            'a resolver failed',
-          );
-        }
+        logMasked(errors, contextValue.log, operationName);
       },
     };
   },

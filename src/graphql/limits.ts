@@ -24,6 +24,9 @@ export const OWN_COST: Readonly<Record<string, number>> = {
   'Tenant.userCount': 20,
   'Tenant.imageCount': 20,
   'Tenant.feedbackCount': 20,
+  'Model.live': 100, // exposures, each with its judgement
+  'TrainingJob.losses': 5, // a whole curve is read, whatever is left of it
+  'Model.readiness': 100, // images and people, each with what is prepared for it
 };
 
 /** Points of a search of prompts (`Query.images` with `query`), which reads every one of them. */
@@ -40,6 +43,7 @@ function childCount(path: string, args: Record<string, unknown>): number {
   const input = args['input'] as Record<string, unknown> | undefined;
   const count =
     (args['first'] as number | null | undefined) ??
+    (args['maxPoints'] as number | null | undefined) ??
     lengthOf(args['ids']) ??
     lengthOf(args['imageIds']) ??
     lengthOf(input?.['items']) ??

@@ -3,23 +3,35 @@
  * together, so that no number of queries grows with a page. A loader only gathers; domain does the work.
  */
 import DataLoader from 'dataloader';
-import type { ApiKey, Feedback, Image, Model, Sentiment, User } from '../database/generated/client.ts';
+import type {
+  ApiKey,
+  Feedback,
+  Image,
+  Model,
+  Sentiment,
+  TrainingJob,
+  TrainingLoss,
+  User,
+} from '../database/generated/client.ts';
 import { apiKeysByIds } from '../domain/apiKeys.ts';
 import { type AuditEvent, auditEventsByIds } from '../domain/auditLog.ts';
 import { type Comparison, comparisonsByIds } from '../domain/comparisons.ts';
 import { type ExemplarRequest, exemplarsForMany } from '../domain/exemplars.ts';
 import { type Explanation, explainMany } from '../domain/explanations.ts';
+import { type LiveAccuracy, liveAccuracies } from '../domain/exposures.ts';
 import { countFeedback, type FeedbackArgs, feedbackByIds, feedbackForUsers } from '../domain/feedback.ts';
 import { imagesByIds } from '../domain/images.ts';
 import { similarImages } from '../domain/itemVectors.ts';
 import { findModels } from '../domain/models.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Platform } from '../domain/platform.ts';
+import { readinessOfMany } from '../domain/preparing.ts';
 import { type Profile, readProfiles } from '../domain/profiles.ts';
 import { type QuestionsRequest, questionsForMany } from '../domain/questions.ts';
 import { type RecommendationRequest, recommendMany } from '../domain/recommendations.ts';
 import { type Ranking, type Score, type ScoreRequest, scoreMany } from '../domain/scores.ts';
 import { type SimilarUser, similarUsers } from '../domain/similarity.ts';
+import { type LossArgs, lossesForJobs, trainingJobsByIds, trainingJobsByModels } from '../domain/trainingJobs.ts';
 import { usersByIds } from '../domain/users.ts';
 import { PalateError } from '../errors.ts';
 
@@ -48,21 +60,22 @@ function byValue<Request, Answer>(
 }
 
 /**
- * A loader of what is read for many users with the same arguments; it reads once for each set of arguments, of which a
+ * A loader of what is read for many rows with the same arguments; it reads once for each set of arguments, of which a
  * document can have no more than it spells out.
  */
-function byUser<Args extends object, Answer>(
-  read: (userIds: readonly string[], args: Args) => Promise<ReadonlyMap<string, Answer>>,
-): DataLoader<{ userId: string; args: Args }, Answer, string> {
+function byOwner<Key extends string, Args extends object, Answer>(
+  key: Key,
+  read: (ids: readonly string[], args: Args) => Promise<ReadonlyMap<string, Answer>>,
+): DataLoader<Record<Key, string> & { args: Args }, Answer, string> {
   return byValue(async (requests) => {
     const sets = new Map(requests.map(({ args }) => [JSON.stringify(args), args]));
     const answers = new Map<string, ReadonlyMap<string, Answer>>();
-    for (const [key, args] of sets) {
-      const same = requests.filter((request) => JSON.stringify(request.args) === key);
-      const ids = same.map(({ userId }) => userId);
-      answers.set(key, await read(ids, args));
+    for (const [text, args] of sets) {
+      const same = requests.filter((request) => JSON.stringify(request.args) === text);
+      const ids = same.map((request) => request[key]);
+      answers.set(text, await read(ids, args));
     }
-    return requests.map(({ userId, args }) => answers.get(JSON.stringify(args))!.get(userId)!);
+    return requests.map((request) => answers.get(JSON.stringify(request.args))!.get(request[key])!);
   });
 }
 
@@ -75,16 +88,23 @@ export function createLoaders(platform: Platform) {
     feedback: byId<Feedback>((ids) => feedbackByIds(database, ids)),
     comparisons: byId<Comparison>((ids) => comparisonsByIds(database, ids)),
     models: byId<Model>(async (ids) => new Map((await findModels(database, ids)).map((row) => [row.id, row]))),
+    readiness: byId<number>((ids) => readinessOfMany(database, ids)),
     apiKeys: byId<ApiKey>((ids) => apiKeysByIds(database, ids)),
     auditEvents: byId<AuditEvent>((ids) => auditEventsByIds(database, ids)),
+    trainingJobs: byId<TrainingJob>((ids) => trainingJobsByIds(database, ids)),
+    trainedBy: byId<TrainingJob>((modelIds) => trainingJobsByModels(database, modelIds)),
+    losses: byOwner<'jobId', LossArgs, TrainingLoss[]>('jobId', (ids, args) => lossesForJobs(database, ids, args)),
+    live: byId<LiveAccuracy | null>((ids) => liveAccuracies(database, ids)),
     profiles: byId<Profile>((ids) => readProfiles(platform, ids)),
     similarUsers: byId<SimilarUser[]>((ids) => similarUsers(platform, ids)),
     similarImages: byValue<{ imageId: string; ownerId: string | null; first: number }, string[]>((requests) =>
       similarImages(platform, requests),
     ),
     exemplars: byValue<ExemplarRequest, Image[]>((requests) => exemplarsForMany(database, requests)),
-    feedbackPages: byUser<FeedbackArgs, Page<Feedback>>((ids, args) => feedbackForUsers(database, ids, args)),
-    feedbackCounts: byUser<{ sentiment: Sentiment | null }, number>((ids, { sentiment }) =>
+    feedbackPages: byOwner<'userId', FeedbackArgs, Page<Feedback>>('userId', (ids, args) =>
+      feedbackForUsers(database, ids, args),
+    ),
+    feedbackCounts: byOwner<'userId', { sentiment: Sentiment | null }, number>('userId', (ids, { sentiment }) =>
       countFeedback(database, ids, sentiment),
     ),
     rankings: byValue<ScoreRequest, Ranking>((requests) => scoreMany(platform, requests)),

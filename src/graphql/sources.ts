@@ -2,7 +2,7 @@
  * What the resolvers of each type receive (codegen.config.ts maps the types to these): a row or a value of the domain,
  * never what another type's resolvers made of it.
  */
-import type { ApiKey, Feedback, Image, Model, Tenant, User } from '../database/generated/client.ts';
+import type { ApiKey, Feedback, Image, Model, Tenant, TrainingJob, User } from '../database/generated/client.ts';
 import type { AuditEvent } from '../domain/auditLog.ts';
 import type { Comparison } from '../domain/comparisons.ts';
 import type { Credential } from '../domain/credentials.ts';
@@ -11,6 +11,7 @@ import type { AttentionMap, Influence } from '../domain/explanations.ts';
 import type { Page } from '../domain/pages.ts';
 import type { Profile } from '../domain/profiles.ts';
 import type { Score } from '../domain/scores.ts';
+import type { ShadowOf } from '../domain/shadows.ts';
 import type { SimilarUser } from '../domain/similarity.ts';
 
 export type UserSource = User;
@@ -23,6 +24,8 @@ export type TenantSettingsSource = Tenant;
 export type ViewerSource = Credential;
 export type ApiKeySource = ApiKey;
 export type AuditEventSource = AuditEvent;
+export type ShadowSource = ShadowOf;
+export type TrainingJobSource = TrainingJob;
 
 /** A page, and how to count the whole list where it is asked for. */
 export type CountedPage<T> = Page<T> & { totalCount(): Promise<number> };

@@ -38,6 +38,11 @@ function verify(platform: Platform, bearer: string): Promise<Credential> {
   return verifyPersonToken(platform, bearer, platform.now());
 }
 
+/** Who a request is made by, as things are now. Throws as a new request would be refused. */
+export function verifyAgain(platform: Platform, request: FastifyRequest): Promise<Credential> {
+  return verify(platform, bearerOf(request));
+}
+
 /** Guards every route of this scope: a request without a good credential is refused before its body is read. */
 export function requireCredential(routes: FastifyInstance, platform: Platform): void {
   routes.decorateRequest('credential', null);

@@ -18,7 +18,7 @@ export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>;
 export function readinessChecks({ database, networks, pictures }: Platform, minFreeBytes: number): ReadinessChecks {
   return {
     database: () => ping(database),
-    model: async () => networks.check(),
+    model: async () => networks.base.checkOpen(),
     pictures: () => pictures.checkWritable(),
     disk: () => pictures.checkFreeBytes(minFreeBytes),
   };

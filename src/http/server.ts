@@ -28,6 +28,7 @@ import { countRequests, InFlight, shareRequests } from './inFlight.ts';
 import { addPictureRoutes } from './pictures.ts';
 import { tellPoints } from './points.ts';
 import { secureAnswers } from './securityHeaders.ts';
+import { addSubscriptionRoute, OpenSubscriptions, type SubscriptionOptions } from './subscriptions.ts';
 import { boundTime, nodeTimeouts, type Timeouts } from './timeouts.ts';
 
 /** Of a GraphQL request: 500 judgements with comments of 2,000 characters fit. */
@@ -57,6 +58,7 @@ export interface ServerOptions {
   readonly timeouts: Timeouts;
   /** Requests that are answered at once. */
   readonly maxRequestsInFlight: number;
+  readonly subscriptions: SubscriptionOptions;
   /** The origins whose pages may ask; none of them, if empty. */
   readonly corsOrigins: readonly string[];
   /** Whether clients reach the service by https. */
@@ -101,6 +103,7 @@ export async function createServer(platform: Platform, options: ServerOptions): 
   }
   countRequests(server, new InFlight(options.maxRequestsInFlight));
   boundTime(server, timeouts);
+  server.decorate('subscriptions', new OpenSubscriptions(options.subscriptions.most));
   server.addHook('onClose', () => apollo.stop());
   server.setErrorHandler(answerPlainError);
   server.setNotFoundHandler((request, reply) => {
@@ -111,17 +114,25 @@ export async function createServer(platform: Platform, options: ServerOptions): 
   addHealthRoutes(server, readinessChecks(platform, options.minFreeDiskBytes));
   await addPictureRoutes(server, platform);
   await addExportRoute(server, platform);
-  await server.register(async (routes) => addGraphqlRoute(routes, platform, apollo));
+  await server.register(async (routes) => addGraphqlRoutes(routes, platform, apollo, options));
   return server;
 }
 
-function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: ApolloServer<Context>): void {
+function addGraphqlRoutes(
+  routes: FastifyInstance,
+  platform: Platform,
+  apollo: ApolloServer<Context>,
+  { api: { hideSchema }, subscriptions }: ServerOptions,
+): void {
   routes.setErrorHandler((error, request, reply) =>
     answerGraphqlError((error as Partial<FastifyError>).statusCode === 413 ? tooLarge() : error, request, reply),
   );
   requireCredential(routes, platform);
   tellPoints(routes, platform);
   shareRequests(routes);
+  routes.addHook('preHandler', async ({ body }) => {
+    if (Array.isArray(body)) throw batched(body);
+  });
   const answer = fastifyApolloHandler(apollo, {
     context: async (request) => createContext(platform, callerOf(request), request.log),
   });
@@ -129,11 +140,11 @@ function addGraphqlRoute(routes: FastifyInstance, platform: Platform, apollo: Ap
     method: ['GET', 'POST'],
     url: '/graphql',
     bodyLimit: MAX_GRAPHQL_BYTES,
-    handler: inSession(async (request, reply) => {
-      if (Array.isArray(request.body)) throw batched(request.body);
-      return withRequestId(request.id, async () => answer.call(routes, request, reply));
-    }),
+    handler: inSession(async (request, reply) =>
+      withRequestId(request.id, async () => answer.call(routes, request, reply)),
+    ),
   });
+  addSubscriptionRoute(routes, platform, apollo, { ...subscriptions, hideSchema, bodyLimit: MAX_GRAPHQL_BYTES });
 }
 
 function tooLarge(): PalateError {
@@ -171,8 +182,8 @@ function pathOf({ url }: { url: string }): string {
 }
 
 /**
- * Refuses new requests, on whatever connection they come, and waits for those at hand, at most so long; then closes
- * every connection.
+ * Refuses new requests, on whatever connection they come, ends the subscriptions and waits for the requests at hand, at
+ * most so long; then closes every connection.
  */
 export async function stopServer(server: FastifyInstance, seconds: number): Promise<void> {
   server.inFlight.stop();
@@ -180,7 +191,7 @@ export async function stopServer(server: FastifyInstance, seconds: number): Prom
   const late = new Promise<void>((resolve) => {
     impatience = setTimeout(resolve, seconds * 1000);
   });
-  await Promise.race([server.inFlight.idle(), late]);
+  await Promise.race([Promise.all([server.inFlight.idle(), server.subscriptions.stop()]), late]);
   clearTimeout(impatience);
   impatience = setTimeout(() => server.server.closeAllConnections(), CLOSE_MS);
   await server.close();

@@ -2,13 +2,14 @@
  * A preference model ready to serve: item vectors once an image, a state once a history, scores in batches. It runs the
  * three graphs of model/graphs.ts and fills their inputs; knows no database and no tenant.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PalateError } from '../errors.ts';
 import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts';
 import { itemVectorSize } from '../model/architecture.ts';
 import { decodeModel, type ModelArtifact, parseManifest, towerHash } from '../model/artifact.ts';
+import { unpackModel } from '../model/artifactFile.ts';
 import { itemGraph, scoreGraph, stateGraph } from '../model/graphs.ts';
 import { parameterLayout } from '../model/parameters.ts';
 import { calibrated } from './calibration.ts';
@@ -53,9 +54,10 @@ export interface TargetScore {
   historyAttention: Float32Array;
 }
 
-/** Reads a model's folder. Throws BAD_USER_INPUT, naming the folder and what is wrong in it. */
+/** Reads a model's folder, or the one file of a model. Throws BAD_USER_INPUT, naming it and what is wrong in it. */
 export async function loadArtifact(directory: string): Promise<ModelArtifact> {
   try {
+    if ((await stat(directory)).isFile()) return unpackModel(await readFile(directory));
     const manifest = parseManifest(await readFile(join(directory, 'manifest.json'), 'utf8'));
     return decodeModel(manifest, await readFile(join(directory, manifest.weights.file)));
   } catch (cause) {
@@ -73,6 +75,7 @@ const float = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: 'floa
 const half = (data: Uint16Array, ...dims: number[]): Tensor => ({ dtype: 'float16', dims, data });
 
 export class PreferenceModel {
+  #closed = false;
   readonly #artifact: ModelArtifact;
   readonly #sessions: { items: Session; state: Session; score: Session };
   /** Of the weights file. */
@@ -103,6 +106,10 @@ export class PreferenceModel {
     return new PreferenceModel(artifact, { items, state, score });
   }
 
+  /** The numbers that it runs on. */
+  get artifact(): ModelArtifact {
+    return this.#artifact;
+  }
   get manifest() {
     return this.#artifact.manifest;
   }
@@ -277,7 +284,13 @@ export class PreferenceModel {
     return fromHalfFloats(item.subarray(width, width + imageMetric));
   }
 
+  /** Throws NOT_READY once it is closed. */
+  checkOpen(): void {
+    if (this.#closed) throw new PalateError('NOT_READY', 'The preference model is closed.');
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(Object.values(this.#sessions).map((session) => session.close()));
   }
 }

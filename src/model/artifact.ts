@@ -46,8 +46,11 @@ const calibrationSchema = z.strictObject({
   standardErrors: z.array(z.strictObject({ judgements: z.number().min(0), logit: z.number().positive() })).min(1),
 });
 
+/** Of what this version reads and writes. */
+const FORMAT = 'palate-model-1';
+
 const manifestSchema = z.strictObject({
-  format: z.literal('palate-model-1'),
+  format: z.literal(FORMAT),
   name: z.string(),
   description: z.string(),
   licence: z.string(),
@@ -132,13 +135,18 @@ export function decodeModel(manifest: ModelManifest, weights: Uint8Array): Model
   return { manifest, parameters, transforms };
 }
 
-/** Reads manifest.json. Throws BAD_USER_INPUT, naming every field that does not fit. */
+/** Reads manifest.json. Throws BAD_USER_INPUT, naming its format where it is another, else every field that does not fit. */
 export function parseManifest(text: string): ModelManifest {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
     throw new PalateError('BAD_USER_INPUT', 'manifest.json is not JSON.', { cause });
+  }
+  const { format } = (json ?? {}) as { format?: unknown };
+  if (typeof format === 'string' && format !== FORMAT) {
+    const message = `manifest.json is of the format "${format}"; this version of Palate reads ${FORMAT}. Use the one that made it.`;
+    throw new PalateError('BAD_USER_INPUT', message);
   }
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -49,6 +49,8 @@ export interface Queue {
    * throws, its jobs are tried again.
    */
   work<N extends JobName>(name: N, options: WorkOptions, handler: Handler<N>): Promise<void>;
+  /** Takes up no more jobs of this kind, and waits for the one at hand. */
+  leave(name: JobName): Promise<void>;
   /** Waits for the jobs at hand, at most `seconds` (20 if left out), then lets go; what is left is done elsewhere. */
   stop(seconds?: number): Promise<void>;
 }
@@ -127,6 +129,7 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
         (jobs: JobWithMetadata<JobData[N]>[]) => doByTenant(jobs, handler),
       );
     },
+    leave: (name) => boss.offWork(name, { wait: true }),
     stop: (seconds = 20) => boss.stop({ graceful: true, timeout: seconds * 1000 }),
   };
 }
@@ -149,6 +152,20 @@ async function doByTenant<N extends JobName>(
   return results;
 }
 
+/** Whether the session's tenant has a job of this kind in one of these states. */
+export async function hasJob(
+  queries: Queries,
+  name: JobName,
+  states: readonly ('created' | 'retry' | 'active')[],
+): Promise<boolean> {
+  const [found] = await queries.$queryRaw<[{ there: boolean }]>`
+    SELECT EXISTS (
+      SELECT FROM pgboss.job
+      WHERE name = ${name} AND singleton_key = ${currentTenant()} AND state::text = ANY(${states as string[]}::text[])
+    ) AS there`;
+  return found.there;
+}
+
 /**
  * Takes ids of images that are no more out of the session's tenant's jobs, whatever their state. A job that was about
  * nothing else goes; one that a worker has in hand stays, empty, until it is done.
@@ -167,6 +184,18 @@ export async function takeOutImages(queries: Queries, imageIds: readonly string[
     ), '[]'))
     WHERE singleton_key = ${currentTenant()} AND data -> 'imageIds' ?| ${imageIds}::text[]
       AND NOT (data -> 'imageIds' <@ to_jsonb(${imageIds}::text[]) AND state <> 'active')`;
+}
+
+/** Whether a job of the session's tenant that carries this waits, or is in hand. */
+export async function isUnderWay<N extends JobName>(
+  queries: Queries,
+  name: N,
+  data: Partial<JobData[N]>,
+): Promise<boolean> {
+  const found = await queries.$queryRaw<object[]>`
+    SELECT FROM pgboss.job WHERE name = ${name} AND singleton_key = ${currentTenant()}
+      AND state IN ('created', 'retry', 'active') AND data @> ${JSON.stringify(data)}::jsonb LIMIT 1`;
+  return found.length > 0;
 }
 
 /** Takes out the session's tenant's jobs, but for those that a worker has in hand. */

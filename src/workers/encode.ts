@@ -1,24 +1,28 @@
 /**
- * Makes pictures ready: bytes and prompt → embeddings, kept by the encoder's hash → the item vector of the model that
- * serves the tenant → READY. A picture that cannot be decoded becomes FAILED with its reason. Doing a job twice changes
+ * Makes pictures ready: bytes and prompt → embeddings, kept by the encoder's hash → the item vectors of the model that
+ * serves the tenant, and of those kept prepared beside it → READY. A picture that cannot be decoded becomes FAILED with its reason. Doing a job twice changes
  * nothing, and an image that was deleted meanwhile is no error. Knows no HTTP.
  */
-import type { Database, Queries } from '../database/client.ts';
+import { currentTenant, type Database, type Queries } from '../database/client.ts';
+import type { Model } from '../database/generated/client.ts';
 import { waitForDeletions } from '../domain/deletionTurns.ts';
 import { requestExemplars } from '../domain/exemplars.ts';
+import { toBytes, toItemVector } from '../domain/itemVectors.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
+import { keptModels } from '../domain/preparing.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
+import { holdVersions } from '../domain/versionTurns.ts';
 import { PalateError } from '../errors.ts';
+import type { FileStore } from '../files/store.ts';
 import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts';
 import type { ImageEncoder, TextEncoder } from '../inference/encoding/index.ts';
-import type { PictureStore } from '../pictures/store.ts';
 import type { Job, Queue } from '../queue/queue.ts';
 
 export interface EncodePlatform {
   readonly database: Database;
   readonly networks: Networks;
   readonly queue: Queue;
-  readonly pictures: PictureStore;
+  readonly pictures: FileStore;
   readonly imageEncoder: ImageEncoder;
   readonly textEncoder: TextEncoder;
 }
@@ -46,10 +50,10 @@ export async function encodeJobs(
 ): Promise<void> {
   const ids = [...new Set(jobs.flatMap(({ data }) => data.imageIds))];
   try {
-    const model = await activeModel(platform);
-    assertEncoders(platform, model);
     for (let start = 0; start < ids.length; start += IMAGES_AT_ONCE) {
-      await encodeImages(platform, model, tenantId, ids.slice(start, start + IMAGES_AT_ONCE));
+      const some = ids.slice(start, start + IMAGES_AT_ONCE);
+      // A version that came in meanwhile has a tower that these images are to be in as well: once more.
+      while (!(await encodeImages(platform, await towersToFill(platform), tenantId, some)));
     }
   } catch (error) {
     const givenUp = jobs.filter(({ lastAttempt }) => lastAttempt).flatMap(({ data }) => data.imageIds);
@@ -61,17 +65,40 @@ export async function encodeJobs(
   }
 }
 
-/** Embeddings made with other encoders would be read as nonsense. */
-function assertEncoders({ imageEncoder, textEncoder }: EncodePlatform, { row, network }: ServingModel): void {
-  const pairs = [
-    ['image', network.imageEncoder, imageEncoder.sha256],
-    ['text', network.textEncoder, textEncoder.sha256],
-  ] as const;
-  for (const [kind, wanted, present] of pairs) {
-    if (wanted === present) continue;
-    const message = `Model version ${row.version} reads the ${kind} encoder ${wanted}; this worker has ${present}.`;
-    throw new PalateError('NOT_READY', message);
+/** The item towers that images are put into. */
+interface Towers {
+  /** One model a tower. */
+  readonly filled: ReadonlyMap<string, ServingModel>;
+  /** Of every version that is kept prepared, those included that cannot be filled here. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/**
+ * The towers of the version that serves and of those that are kept prepared to. One of these whose file or encoders are
+ * not here is left out: it is not prepared then, and is not promoted.
+ */
+async function towersToFill(platform: EncodePlatform): Promise<Towers> {
+  const serving = await activeModel(platform);
+  const other = strangeEncoder(platform, serving.row);
+  if (other) throw new PalateError('NOT_READY', other);
+  const filled = new Map([[serving.row.tower, serving]]);
+  const rows = await keptModels(platform.database);
+  for (const row of rows) {
+    if (filled.has(row.tower) || strangeEncoder(platform, row)) continue;
+    const model = await platform.networks.of(row).catch(() => null);
+    if (model) filled.set(row.tower, model);
   }
+  return { filled, kept: new Set(rows.map(({ tower }) => tower)) };
+}
+
+/** Embeddings made with other encoders would be read as nonsense: which one is another; null where both are those here. */
+function strangeEncoder({ imageEncoder, textEncoder }: EncodePlatform, row: Model): string | null {
+  const pairs = [
+    ['image', row.imageEncoder, imageEncoder.sha256],
+    ['text', row.textEncoder, textEncoder.sha256],
+  ] as const;
+  const [kind, wanted, present] = pairs.find(([, wanted, present]) => wanted !== present) ?? [];
+  return kind ? `Model version ${row.version} reads the ${kind} encoder ${wanted}; this worker has ${present}.` : null;
 }
 
 interface Encoded {
@@ -81,12 +108,13 @@ interface Encoded {
   readonly text: Float32Array | null;
 }
 
+/** Returns false where a version with another tower came in meanwhile, and nothing was written. */
 async function encodeImages(
   platform: EncodePlatform,
-  model: ServingModel,
+  towers: Towers,
   tenantId: string,
   ids: readonly string[],
-): Promise<void> {
+): Promise<boolean> {
   const { database, pictures, imageEncoder, textEncoder } = platform;
   const images = await database.image.findMany({
     where: { id: { in: [...ids] } },
@@ -115,8 +143,9 @@ async function encodeImages(
     failures.set(id, NO_NUMBER);
     return [];
   });
-  const vectors = await model.network.itemVectors(encoded);
-  await keep(platform, model, encoded, vectors, failures);
+  const vectors = new Map<string, readonly Uint16Array[]>();
+  for (const [tower, { network }] of towers.filled) vectors.set(tower, await network.itemVectors(encoded));
+  return keep(platform, towers, encoded, vectors, failures);
 }
 
 /** Embeddings that these images have already, by image id. */
@@ -129,7 +158,7 @@ async function readEmbeddings(
   });
   const of = ({ sha256 }: { sha256: string }) => {
     const own = rows.filter(({ encoder }) => encoder === sha256);
-    return new Map(own.map(({ imageId, vector }) => [imageId, fromHalfFloats(halvesOf(vector))]));
+    return new Map(own.map(({ imageId, vector }) => [imageId, fromHalfFloats(toItemVector(vector))]));
   };
   return { image: of(imageEncoder), text: of(textEncoder) };
 }
@@ -161,29 +190,33 @@ async function embedPictures(
  */
 async function keep(
   { database, queue, imageEncoder, textEncoder }: EncodePlatform,
-  { row }: ServingModel,
+  towers: Towers,
   encoded: readonly Encoded[],
-  vectors: readonly Uint16Array[],
+  vectors: ReadonlyMap<string, readonly Uint16Array[]>,
   failures: ReadonlyMap<string, string>,
-): Promise<void> {
-  await database.$transaction(async (rows) => {
+): Promise<boolean> {
+  return database.$transaction(async (rows) => {
     await waitForDeletions(rows);
+    await holdVersions(rows);
+    if ((await keptModels(rows)).some(({ tower }) => !towers.kept.has(tower))) return false;
     const locked = await lockImages(rows, [...encoded.map(({ id }) => id), ...failures.keys()]);
     const current = [...encoded.keys()].filter((i) => locked.get(encoded[i]!.id)?.prompt === encoded[i]!.prompt);
     const ids = current.map((i) => encoded[i]!.id);
 
-    const { tenantId, tower } = row;
+    const tenantId = currentTenant();
     const embeddings = current.flatMap((i) => {
       const { id: imageId, image, text } = encoded[i]!;
-      const ofImage = { tenantId, imageId, encoder: imageEncoder.sha256, vector: bytesOf(toHalfFloats(image)) };
+      const ofImage = { tenantId, imageId, encoder: imageEncoder.sha256, vector: toBytes(toHalfFloats(image)) };
       if (!text) return [ofImage];
-      return [ofImage, { tenantId, imageId, encoder: textEncoder.sha256, vector: bytesOf(toHalfFloats(text)) }];
+      return [ofImage, { tenantId, imageId, encoder: textEncoder.sha256, vector: toBytes(toHalfFloats(text)) }];
     });
     await rows.embedding.createMany({ data: embeddings, skipDuplicates: true });
-    await rows.itemVector.deleteMany({ where: { tower, imageId: { in: ids } } }); // those of an earlier prompt
-    await rows.itemVector.createMany({
-      data: current.map((i) => ({ tenantId, tower, imageId: encoded[i]!.id, vector: bytesOf(vectors[i]!) })),
-    });
+    await rows.itemVector.deleteMany({ where: { imageId: { in: ids } } }); // those of an earlier prompt, in every tower
+    for (const [tower, inTower] of vectors) {
+      await rows.itemVector.createMany({
+        data: current.map((i) => ({ tenantId, tower, imageId: encoded[i]!.id, vector: toBytes(inTower[i]!) })),
+      });
+    }
     await rows.image.updateMany({ where: { id: { in: ids } }, data: { status: 'READY', statusReason: null } });
     for (const [id, statusReason] of failures) {
       await rows.image.updateMany({ where: { id, status: 'PENDING' }, data: { status: 'FAILED', statusReason } });
@@ -192,6 +225,7 @@ async function keep(
     if (judges.length > 0) await queue.send(rows, 'profiles', [{ tenantId }]);
     const ownerless = ids.filter((id) => locked.get(id)?.ownerId === null);
     await requestExemplars(rows, queue, ownerless);
+    return true;
   });
 }
 
@@ -237,10 +271,3 @@ function lastingReason(error: unknown): string {
 
 /** An embedding as it is read back later, so that an item vector does not depend on when it was made. */
 const asKept = (embedding: Float32Array): Float32Array => fromHalfFloats(toHalfFloats(withinHalfFloats(embedding)));
-
-/** Half floats, little-endian, as the database keeps them. */
-const bytesOf = (halves: Uint16Array): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength));
-
-/** Copied, since a row's bytes may begin at an odd address. */
-const halvesOf = (bytes: Uint8Array): Uint16Array => new Uint16Array(Uint8Array.from(bytes).buffer);

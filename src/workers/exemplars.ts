@@ -8,6 +8,7 @@ import { lockExemplars, MAX_EXEMPLARS } from '../domain/exemplars.ts';
 import { tokenWeights } from '../domain/explanations.ts';
 import { toItemVector } from '../domain/itemVectors.ts';
 import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
+import { alsoServable } from '../domain/preparing.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
 import type { Queue } from '../queue/queue.ts';
 
@@ -38,19 +39,27 @@ export function startExemplars(platform: ExemplarPlatform): Promise<void> {
 }
 
 /**
- * Brings the exemplars of the model that serves the session's tenant up to date.
+ * Brings the exemplars of the model that serves the session's tenant up to date, and of those kept prepared beside it.
  * @param imageIds images that became READY or lost their owner; what names none is left out
  */
 export async function findExemplars(platform: ExemplarPlatform, imageIds: readonly string[]): Promise<void> {
-  const { database } = platform;
-  const model = await activeModel(platform);
+  const serving = await activeModel(platform);
+  for (const model of [serving, ...(await alsoServable(platform, serving))]) {
+    await updateExemplars(platform.database, model, imageIds);
+  }
+}
+
+/** Goes through all images, whatever was kept. */
+export async function findAllExemplars(database: Database, model: ServingModel): Promise<void> {
+  const anything = Array.from({ length: model.row.tokens }, () => Number.NEGATIVE_INFINITY);
+  await keep(database, model, await mostExcited(database, model, null), anything);
+}
+
+async function updateExemplars(database: Database, model: ServingModel, imageIds: readonly string[]): Promise<void> {
   const least = leastOf(await readKept(database, model));
   await keep(database, model, await mostExcited(database, model, imageIds), least);
   const kept = await readKept(database, model);
-  if (kept.some((ofToken) => ofToken.length < MAX_EXEMPLARS)) {
-    const anything = kept.map(() => Number.NEGATIVE_INFINITY);
-    await keep(database, model, await mostExcited(database, model, null), anything);
-  }
+  if (kept.some((ofToken) => ofToken.length < MAX_EXEMPLARS)) await findAllExemplars(database, model);
 }
 
 /** Of each token, what is kept, the most excited first. Index: token_exemplars_pkey. */

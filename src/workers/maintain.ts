@@ -6,11 +6,17 @@ import pg from 'pg';
 import { NO_TENANT, withOperator, withTenant } from '../database/client.ts';
 import { dropOldAddresses } from '../domain/auditLog.ts';
 import { requestMissingExemplars } from '../domain/exemplars.ts';
+import { sweepExposures } from '../domain/exposures.ts';
 import { sweepAnswers } from '../domain/idempotency.ts';
 import type { Platform } from '../domain/platform.ts';
+import { dropPrepared, mendActive } from '../domain/preparing.ts';
 import { sweepLists } from '../domain/recommendations.ts';
-import { eraseOrphans, retryErasing } from '../domain/storedFiles.ts';
-import { PICTURE_FOLDERS } from '../pictures/store.ts';
+import { offerBaseModel } from '../domain/registry.ts';
+import { retryPromotions } from '../domain/selfPromotion.ts';
+import { eraseOrphans, eraseStrayFolders, eraseStrayWeights, retryErasing } from '../domain/storedFiles.ts';
+import { readTenant } from '../domain/tenants.ts';
+import { requeueTrainings } from '../domain/trainingChanges.ts';
+import { FOLDERS } from '../files/store.ts';
 import { takeOutStrayJobs } from '../queue/queue.ts';
 
 /** As much of a logger as this needs. */
@@ -23,7 +29,7 @@ const EVERY_MS = 60 * 60 * 1000;
 const ROWS_AT_ONCE = 1_000;
 /** A lease is of one minute; kept so long, no clock that is behind takes it for the running one. */
 const LEASE_KEPT_MS = 60 * 60 * 1000;
-/** The picture folders are gone through once a day: each hour those whose turn it is. */
+/** The folders of stored files are gone through once a day: each hour those whose turn it is. */
 const HOURS_A_DAY = 24;
 /** Held by the process that maintains: "main". */
 const LOCK = 0x6d61696e;
@@ -72,8 +78,11 @@ export async function maintain(
   try {
     const { rows } = await holder.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LOCK]);
     if (!rows[0]?.taken) return false;
-    await platform.pictures.sweep();
-    await withOperator(() => takeOutStrayJobs(platform.database));
+    for (const files of [platform.pictures, platform.weights]) await files.sweep();
+    await withOperator(async () => {
+      await takeOutStrayJobs(platform.database);
+      await eraseStrayFolders(platform);
+    });
     for (const tenantId of await tenantIds(platform)) {
       if (stop?.aborted) break;
       await withTenant(tenantId, () => maintainTenant(platform, stop)).catch(onError(tenantId));
@@ -96,13 +105,32 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await dropOldAddresses(database, now);
   await untilFew(() => sweepAnswers(database, now, ROWS_AT_ONCE), stop);
   await untilFew(() => sweepLists(database, now, ROWS_AT_ONCE), stop);
+  await untilFew(() => sweepExposures(database, now, ROWS_AT_ONCE), stop);
   await database.pointLease.deleteMany({ where: { windowStart: { lt: new Date(now.getTime() - LEASE_KEPT_MS) } } });
   await retryErasing(platform);
+  await requeueTrainings(database, platform.queue);
+  await retryPromotions(platform);
   await requestMissingExemplars(platform);
-  for (const [i, folder] of PICTURE_FOLDERS.entries()) {
+  await maintainModels(platform, stop);
+  for (const [i, folder] of FOLDERS.entries()) {
     if (stop?.aborted) return;
-    if (i % HOURS_A_DAY === now.getUTCHours()) await eraseOrphans(platform, folder, now);
+    if (i % HOURS_A_DAY !== now.getUTCHours()) continue;
+    await eraseOrphans(platform, folder, now);
+    await eraseStrayWeights(platform, folder, now);
   }
+}
+
+/**
+ * A newer base model than the tenant's is offered to it, but not by a process that was running before the tenant was
+ * made: the model that it ships may be the older one.
+ */
+async function maintainModels(platform: Platform, stop?: AbortSignal): Promise<void> {
+  const { database, queue, baseModel, startedAt } = platform;
+  const tenant = await readTenant(database);
+  if (!tenant || tenant.id === NO_TENANT) return;
+  if (tenant.createdAt < startedAt) await offerBaseModel(platform, baseModel);
+  await mendActive(database, queue);
+  await untilFew(() => dropPrepared(database, ROWS_AT_ONCE), stop);
 }
 
 /** Sweeps until fewer are left than one statement takes. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromGlobalId, toGlobalId } from '../../src/domain/ids.ts';
 import { eraseFiles } from '../../src/domain/storedFiles.ts';
+import { DiskStore } from '../../src/files/store.ts';
 import { type TestService, type TestTenant, testService } from '../http/service.ts';
 import { palate } from './palate.ts';
 
@@ -74,6 +75,16 @@ it("sees another tenant's rows as little as the tenant does", async () => {
   await other.people('bea@example.org');
   expect((await traces('--tenant', other.id, 'bea@example.org')).status).toBe(3);
   expect((await traces('--tenant', tenant.id, 'bea@example.org')).status).toBe(0);
+});
+
+it('looks among the names of the models too', async () => {
+  const weights = await DiskStore.open(join(dataDirectory, 'models'));
+  const sha256 = 'd'.repeat(64);
+  await weights.put(tenant.id, sha256, Buffer.from('a model'));
+  const found = await traces('--tenant', tenant.id, sha256);
+  expect(found).toMatchObject({ status: 3, stdout: `${sha256}  models  1\n` });
+  await weights.removeTenant(tenant.id);
+  expect(await traces('--tenant', tenant.id, sha256)).toMatchObject({ status: 0, stdout: 'Nothing is found.\n' });
 });
 
 it('says what is wrong with its arguments', async () => {

@@ -31,6 +31,7 @@ const TABLES: Readonly<Record<string, Expected>> = {
   comparison_others: { whose: 'comparison_id', tenant: 'PQ', P: 'P', Q: 'Q' },
   profiles: { whose: 'user_id', tenant: 'PQ', P: 'P', Q: 'Q' },
   recommendation_lists: { whose: 'user_id', tenant: 'PQ', P: 'P', Q: 'Q' },
+  exposures: { whose: 'user_id', tenant: 'PQ', P: 'P', Q: 'Q' },
   idempotency_keys: { whose: 'asker', tenant: 'NPQ', P: 'P', Q: 'Q' },
   // Pictures: nobody's are everybody's.
   images: { whose: 'id', tenant: 'NPQ', P: 'NP', Q: 'NQ', readByPeople: true },
@@ -40,6 +41,7 @@ const TABLES: Readonly<Record<string, Expected>> = {
   // What scoring a person's request reads of the tenant.
   tenants: { tenant: 'N', P: 'N', Q: 'N', operator: 'N', readByPeople: true },
   models: { tenant: 'N', P: 'N', Q: 'N', readByPeople: true },
+  shadows: { tenant: 'N', P: 'N', Q: 'N', readByPeople: true },
   // The tenant's own business.
   api_keys: { tenant: 'N', P: '', Q: '' },
   point_leases: { tenant: 'N', P: '', Q: '' },
@@ -47,6 +49,8 @@ const TABLES: Readonly<Record<string, Expected>> = {
   audit_addresses: { tenant: 'N', P: '', Q: '' },
   erasures: { tenant: 'N', P: '', Q: '', addedToOnly: true },
   files_to_erase: { tenant: 'N', P: '', Q: '' },
+  training_jobs: { tenant: 'N', P: '', Q: '' },
+  training_losses: { tenant: 'N', P: '', Q: '' },
   training_people: { whose: 'user_id', tenant: 'PQ', P: '', Q: '' },
 };
 

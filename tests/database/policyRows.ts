@@ -33,6 +33,10 @@ const OF_TENANT = [
      VALUES ($1, '${NOBODY}', now(), 'a key', 'createApiKey', 'a request')`,
   `INSERT INTO audit_addresses (tenant_id, event_id, address, at) VALUES ($1, '${NOBODY}', '127.0.0.1', now())`,
   `INSERT INTO erasures (tenant_id, user_id, erased_at, feedback_deleted) VALUES ($1, '${NOBODY}', now(), 1)`,
+  `INSERT INTO training_jobs (tenant_id, id, stage, requested_by, seed, promote_if_better)
+     VALUES ($1, '${NOBODY}', 'waiting', 'a key', 1, false)`,
+  `INSERT INTO training_losses (tenant_id, job_id, step, base, contrastive, total) VALUES ($1, '${NOBODY}', 0, 1, 1, 2)`,
+  `INSERT INTO shadows (tenant_id, model_id, share) VALUES ($1, '${NOBODY}', 0.1)`,
   `INSERT INTO files_to_erase (tenant_id, sha256) VALUES ($1, ${HASH})`,
 ];
 const OF_PERSON = [
@@ -53,6 +57,8 @@ const OF_PERSON = [
   `INSERT INTO idempotency_keys (tenant_id, asker, operation, key, request_sha256, ids, user_errors, user_ids)
      VALUES ($1, $2, 'submitFeedback', 'a key', sha256('x'), '{}', '[]', '{}')`,
   `INSERT INTO training_people (tenant_id, model_id, user_id) VALUES ($1, '${NOBODY}', $2)`,
+  `INSERT INTO exposures (tenant_id, user_id, image_id, model_id, value, at)
+     VALUES ($1, $2, '${NOBODY}', '${NOBODY}', 0.5, now())`,
 ];
 
 /** Fills every table for the tenant, and makes the other tenant, which has nothing. */

@@ -68,6 +68,7 @@ describe('every table', () => {
       comparisons: [true, personsOwn],
       embeddings: [true, ofVisibleImage('embeddings'), ...onlyRead],
       erasures: [true, tenantsOwn],
+      exposures: [true, personsOwn],
       feedback: [
         true,
         beside(
@@ -82,8 +83,11 @@ describe('every table', () => {
       point_leases: [true, tenantsOwn],
       profiles: [true, personsOwn],
       recommendation_lists: [true, personsOwn],
+      shadows: [true, ...onlyRead],
       tenants: [true, "PERMISSIVE SELECT (current_setting('app.operator'::text, true) = 'on'::text)", ...onlyRead],
       token_exemplars: [true, ofVisibleImage('token_exemplars'), ...onlyRead],
+      training_jobs: [true, tenantsOwn],
+      training_losses: [true, tenantsOwn],
       training_people: [true, tenantsOwn],
       users: [true, beside(`(id = ${ME})`)],
     });

@@ -6,21 +6,31 @@ import { newId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
+import { ShownScores } from '../../src/domain/shownScores.ts';
 import { ProfileIndexes } from '../../src/domain/similarity.ts';
 import { type ReadUser, UserStates } from '../../src/domain/userStates.ts';
+import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
+import { smallArtifact } from '../support/model.ts';
+import { testPlatform } from '../support/platform.ts';
 
 let test: TestDatabase;
 let tenant: Awaited<ReturnType<typeof newTenant>>;
 let watcher: pg.Client;
+let network: PreferenceModel;
+let service: Awaited<ReturnType<typeof testPlatform>>;
 
 beforeAll(async () => {
   test = await testDatabase();
+  network = await PreferenceModel.open(smallArtifact());
+  service = await testPlatform(test, network);
   watcher = new pg.Client({ connectionString: test.ownerUrl });
   await watcher.connect();
 });
 afterAll(async () => {
   await watcher.end();
+  await service.close();
+  await network.close();
   await test.close();
 });
 beforeEach(async () => {
@@ -34,6 +44,8 @@ function newMemory() {
     profiles: new ProfileIndexes(1_000_000),
     quotas: new Quotas(),
     knownKeys: new KnownKeys(60_000),
+    networks: service.platform.networks,
+    shownScores: new ShownScores(service.platform),
   };
 }
 type Memory = ReturnType<typeof newMemory>;

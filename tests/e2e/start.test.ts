@@ -130,7 +130,7 @@ describe('palate start', () => {
     const counts = await service.query<Record<string, { totalCount: number }>>(
       '{ all: images { totalCount } ready: images(status: READY) { totalCount } people: users { totalCount } }',
     );
-    expect(counts).toEqual({ all: { totalCount: 240 }, ready: { totalCount: 240 }, people: { totalCount: 30 } });
+    expect(counts).toEqual({ all: { totalCount: 240 }, ready: { totalCount: 240 }, people: { totalCount: 150 } });
 
     const requests = service.said().match(/^curl [\s\S]*?'\n\n/gm)!;
     expect(requests).toHaveLength(2);

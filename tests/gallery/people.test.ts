@@ -1,6 +1,6 @@
 /** Simulated people: groups that agree within and not across, noise, and the prompts training reads. */
 import { gallery } from '../../src/gallery/gallery.ts';
-import { judge, liking, type Person, people } from '../../src/gallery/people.ts';
+import { DEMO_PEOPLE, judge, liking, type Person, people } from '../../src/gallery/people.ts';
 import { promptCorpus } from '../../src/gallery/prompts.ts';
 
 const pictures = gallery(240);
@@ -13,12 +13,21 @@ function agreement(one: Person, other: Person): number {
 }
 
 describe('people', () => {
+  it('are told apart by their ids, thirty to a letter', () => {
+    const everyone = people();
+    expect(everyone).toHaveLength(DEMO_PEOPLE);
+    expect(new Set(everyone.map(({ externalId }) => externalId)).size).toBe(DEMO_PEOPLE);
+    const [first, again] = [everyone[0]!, everyone[30]!];
+    expect([first.displayName, first.externalId]).toEqual(['Ada', 'ada-graphic']);
+    expect([again.displayName, again.externalId]).toEqual(['Ada B.', 'ada-b-graphic']);
+  });
+
   it('judge the same each time', () => {
     expect(judge(people()[3]!, pictures)).toEqual(judge(people()[3]!, pictures));
   });
 
   it('agree within a group more than across, on average', () => {
-    const everyone = people();
+    const everyone = people(30);
     const within: number[] = [];
     const across: number[] = [];
     for (const [index, one] of everyone.entries()) {

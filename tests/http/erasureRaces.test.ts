@@ -10,7 +10,7 @@ import type { Platform } from '../../src/domain/platform.ts';
 import { eraseFiles } from '../../src/domain/storedFiles.ts';
 import { findTraces } from '../../src/domain/traces.ts';
 import { takePicture } from '../../src/domain/uploads.ts';
-import type { PictureStore } from '../../src/pictures/store.ts';
+import type { FileStore } from '../../src/files/store.ts';
 import { picture, type TestService, type TestTenant, testService } from './service.ts';
 
 let service: TestService;
@@ -93,7 +93,7 @@ function storing(method: 'put' | 'remove', before: () => Promise<void>): Platfor
         return Reflect.apply(value, store, args);
       };
     },
-  }) as PictureStore;
+  }) as FileStore;
   return { ...service.platform, pictures };
 }
 

@@ -80,6 +80,7 @@ it('holds everything about the person, and nothing of anybody else', async () =>
     comparisons: [expect.objectContaining({ chosenId: red, otherIds: [green, own] })],
     profiles: [expect.objectContaining({ likes: 1, dislikes: 0, vector: expect.any(Array) })],
     recommendationLists: [expect.objectContaining({ entries: expect.any(Array) })],
+    exposures: [],
     modelsTrainedOn: [{ id: expect.any(String), version: 0 }],
     requests: [{ operation: 'submitFeedback', key: 'both of them', createdAt: expect.any(String) }],
     pointLeases: [],

@@ -16,6 +16,7 @@ import { toGlobalId } from '../../src/domain/ids.ts';
 import { Networks } from '../../src/domain/models.ts';
 import { PictureLinks } from '../../src/domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../src/domain/platform.ts';
+import { DiskStore } from '../../src/files/store.ts';
 import { createServer, type ServerOptions, stopServer } from '../../src/http/server.ts';
 import {
   loadImageEncoder,
@@ -23,7 +24,6 @@ import {
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
 } from '../../src/inference/encoding/index.ts';
-import { PictureStore } from '../../src/pictures/store.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { findExemplars } from '../../src/workers/exemplars.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -63,6 +63,8 @@ export interface TestService {
   server: FastifyInstance;
   /** Where its pictures lie. */
   pictureFolder: string;
+  /** Where the files of model versions lie. */
+  modelFolder: string;
   test: TestDatabase;
   platform: Platform;
   /** Calls of the model's score so far. */
@@ -95,6 +97,7 @@ pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
 export async function testService(overrides: Partial<ServerOptions> = {}): Promise<TestService> {
   const test = await testDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'palate-http-'));
+  const pictureFolder = join(directory, 'pictures');
   const [imageEncoder, textEncoder] = await Promise.all([
     loadImageEncoder(SHIPPED_IMAGE_ENCODER),
     loadTextEncoder(SHIPPED_TEXT_ENCODER),
@@ -110,13 +113,15 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   let url = '';
   const logLines: string[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
+  const weights = await DiskStore.open(join(directory, 'models'));
   const platform = createPlatform(
     {
       database: test.database,
       queue: test.queue,
-      pictures: await PictureStore.open(directory),
+      pictures: await DiskStore.open(pictureFolder),
       pictureLimits: { maxBytes: 200_000, maxPixels: 1_000_000 },
-      networks: new Networks([model]),
+      weights,
+      networks: new Networks({ base: model, files: weights, maxBytes: 100_000_000, log }),
       baseModel: model,
       links: new PictureLinks('a key for tests, of 32 characters', () => url),
       now: test.now,
@@ -128,6 +133,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   url = await server.listen({ host: '127.0.0.1', port: 0 });
 
   const ask = async (query: string, variables: object, key: string): Promise<GraphqlAnswer> => {
+    if (query.startsWith('subscription')) return firstEvent(url, query, variables, key);
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
@@ -140,7 +146,8 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   return {
     url,
     server,
-    pictureFolder: directory,
+    pictureFolder,
+    modelFolder: join(directory, 'models'),
     test,
     platform,
     scoreCalls: () => scoreCalls,
@@ -192,11 +199,30 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
     },
     async close() {
       await stopServer(server, 5);
+      await platform.networks.close();
       await Promise.all([model, imageEncoder, textEncoder].map((network) => network.close()));
       await test.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The first event of a subscription, which is left then. */
+async function firstEvent(url: string, query: string, variables: object, key: string): Promise<GraphqlAnswer> {
+  const response = await fetch(`${url}/graphql/stream`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  let text = '';
+  for await (const bytes of response.body!) {
+    text += Buffer.from(bytes).toString();
+    const [, event] = /^event: next\ndata: (.*)\n\n/m.exec(text) ?? [];
+    if (event === undefined) continue;
+    const { data, errors = [] } = JSON.parse(event) as GraphqlAnswer;
+    return { status: response.status, data, errors }; // which lets go of the stream
+  }
+  throw new Error(`A subscription ended without an event: ${text}`);
 }
 
 /** Lets a tenant take tokens that are signed with a secret, as its ADMIN does. */

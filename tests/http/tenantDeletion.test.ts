@@ -7,7 +7,8 @@ import { issueApiKey } from '../../src/domain/apiKeys.ts';
 import { toGlobalId } from '../../src/domain/ids.ts';
 import { eraseFiles } from '../../src/domain/storedFiles.ts';
 import { takePicture } from '../../src/domain/uploads.ts';
-import type { PictureStore } from '../../src/pictures/store.ts';
+import type { FileStore } from '../../src/files/store.ts';
+import { newCandidate } from '../support/candidates.ts';
 import { picture, type TestService, type TestTenant, testService, unknownId } from './service.ts';
 
 let service: TestService;
@@ -60,6 +61,8 @@ async function filled(): Promise<TestTenant> {
     id: bea,
   });
   expect(data.deleteUser.deletedId).toBe(bea);
+  const model = await tenant.run(() => newCandidate(service.platform, tenant.id));
+  await tenant.run(() => service.platform.networks.of(model));
   return tenant;
 }
 
@@ -84,11 +87,14 @@ async function rowsOf({ id }: TestTenant): Promise<Record<string, number>> {
   return counts;
 }
 
-const filesOf = ({ id }: TestTenant) =>
-  readdir(join(service.pictureFolder, id)).then(
-    (names) => names.length,
-    () => 0,
-  );
+/** Of the pictures and of the models. */
+async function filesOf({ id }: TestTenant): Promise<number> {
+  let count = 0;
+  for (const folder of [service.pictureFolder, service.modelFolder]) {
+    count += (await readdir(join(folder, id)).catch(() => [])).length;
+  }
+  return count;
+}
 const inMemory = () => {
   const { userStates, profiles, imageMetrics } = service.platform;
   return [userStates, profiles, imageMetrics].flatMap((memory) => [...memory.heldIds()]);
@@ -103,6 +109,8 @@ it('leaves no row, no file, no job and nothing in memory, and another tenant as 
     ...['recommendation_lists', 'tenants', 'token_exemplars', 'users'],
   ]);
   const [others, otherFiles] = [await rowsOf(other), await filesOf(other)];
+  expect(await readdir(join(service.modelFolder, tenant.id))).toHaveLength(1);
+  expect(service.platform.networks.size).toBe(2);
   const ids = await tenant.run(async () =>
     [
       ...(await service.platform.database.user.findMany({ select: { id: true } })),
@@ -114,6 +122,7 @@ it('leaves no row, no file, no job and nothing in memory, and another tenant as 
   expect(await remove(tenant)).toEqual({ deletedId: toGlobalId('Tenant', tenant.id), userErrors: [] });
   expect(await rowsOf(tenant)).toEqual({});
   expect(await filesOf(tenant)).toBe(0);
+  expect(service.platform.networks.size).toBe(1); // the other's
   expect(inMemory().filter((id) => ids.includes(id))).toEqual([]);
   expect(await rowsOf(other)).toEqual(others);
   expect(await filesOf(other)).toBe(otherFiles);
@@ -212,7 +221,7 @@ it('takes the bytes of an upload with it that was on its way', async () => {
   const pictures = new Proxy(service.platform.pictures, {
     get: (store, name) =>
       name === 'put'
-        ? async (...args: Parameters<PictureStore['put']>) => {
+        ? async (...args: Parameters<FileStore['put']>) => {
             await store.put(...args);
             removed ??= remove(tenant);
             await removed;
@@ -222,6 +231,23 @@ it('takes the bytes of an upload with it that was on its way', async () => {
   await expect(tenant.run(() => takePicture({ ...service.platform, pictures }, bytes, {}))).rejects.toThrow();
   expect(await removed).toMatchObject({ userErrors: [] });
   await tenant.run(() => eraseFiles(service.platform));
+  expect(await filesOf(tenant)).toBe(0);
+  expect(await rowsOf(tenant)).toEqual({});
+});
+
+it('takes a model with it that came in at that moment: no file of it is left', async () => {
+  const tenant = await filled();
+  const before = await filesOf(tenant);
+  let removed: Promise<unknown> | undefined;
+  await tenant.run(() =>
+    newCandidate(service.platform, 'late', {
+      also: async () => {
+        removed = remove(tenant); // it waits for this row to be there, or not to be
+        expect(await filesOf(tenant)).toBe(before + 1);
+      },
+    }),
+  );
+  expect(await removed).toMatchObject({ userErrors: [] });
   expect(await filesOf(tenant)).toBe(0);
   expect(await rowsOf(tenant)).toEqual({});
 });

@@ -95,6 +95,10 @@ describe('loading a model', () => {
     await store('null');
     await failsBecause('manifest.json does not fit: ✖ Invalid input: expected object, received null');
     await store(manifestWith({ format: 'palate-model-2' }));
+    await failsBecause(
+      'manifest.json is of the format "palate-model-2"; this version of Palate reads palate-model-1. Use the one that made it.',
+    );
+    await store(manifestWith({ format: 1 }));
     await failsBecause('manifest.json does not fit: ✖ Invalid input: expected "palate-model-1"\n  → at format');
     await store(manifestWith({ calibration: { ...artifact.manifest.calibration, temperature: 0 } }));
     await failsBecause(

@@ -13,6 +13,7 @@ export const NODE_TYPES = [
   'Tenant',
   'ApiKey',
   'AuditEvent',
+  'TrainingJob',
 ] as const satisfies readonly NodeType[];
 
 /** Where many types are taken, ids of so many are forged: an id is read before it matters whose it is. */

@@ -113,7 +113,7 @@ export function operationFor(
   };
 
   const text = write([...way, { type, field, on: null }]);
-  const root = (way[0]?.type ?? type) === schema.getMutationType()?.name ? 'mutation' : 'query';
+  const root = (way[0]?.type ?? type).toLowerCase(); // Query, Mutation, Subscription
   const head = declared.length > 0 ? `${root} (${declared.join(', ')})` : root;
   return { query: `${head} { ${text} }`, variables, fields };
 }

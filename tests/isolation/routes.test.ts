@@ -23,9 +23,13 @@ const CALLERS: readonly Caller[] = ['NOBODY', ...ROLES];
 /** What fastify has been told to answer: `METHOD path`. */
 function routesOf(): string[] {
   const printed = world.service.server.printRoutes({ commonPrefix: false });
+  const above: string[] = []; // a route below another is printed without its path, four characters further in
   return printed.split('\n').flatMap((line) => {
-    const [, path, methods] = /(\/\S*) \((.+)\)/.exec(line) ?? [];
-    return path && methods ? methods.split(', ').map((method) => `${method} ${path}`) : [];
+    const [, indent = '', path, methods] = /^([^\w/]*)(\/\S*) \((.+)\)/.exec(line) ?? [];
+    if (!path || !methods) return [];
+    const depth = indent.length / 4;
+    above.splice(depth - 1, above.length, (above[depth - 2] ?? '') + path);
+    return methods.split(', ').map((method) => `${method} ${above.at(-1)}`);
   });
 }
 
@@ -44,6 +48,12 @@ async function send(route: string, caller: Caller): Promise<Response> {
     const address = method === 'POST' ? `${url}${path}` : `${url}${path}?query=${encodeURIComponent(query)}`;
     const json = { 'content-type': 'application/json', 'apollo-require-preflight': 'yes' };
     return fetch(address, { method, headers: { ...headers, ...json }, ...body });
+  }
+  if (route === 'POST /graphql/stream') {
+    const body = JSON.stringify({
+      query: `subscription { trainingProgress(jobId: "${neverWas(['TrainingJob'])}") { id } }`,
+    });
+    return fetch(`${url}${path}`, { method, headers: { ...headers, 'content-type': 'application/json' }, body });
   }
   if (route === 'POST /images') {
     const body = Uint8Array.from(await picture('#abcdef'));

@@ -68,6 +68,15 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.submitComparison(input.idempotencyKey)': 'name',
   'Mutation.retractFeedback(input.ids)': ['Feedback', 'Comparison'],
 
+  'Query.trainingJob(id)': ['TrainingJob'],
+  'Query.trainingJobs(after)': 'cursor',
+  'Mutation.startTraining(input.idempotencyKey)': 'name',
+  'Mutation.cancelTraining(input.id)': ['TrainingJob'],
+  'Subscription.trainingProgress(jobId)': ['TrainingJob'],
+  'Query.models(after)': 'cursor',
+  'Mutation.promoteModel(input.id)': ['Model'],
+  'Mutation.setShadow(input.modelId)': ['Model'],
+
   'Query.apiKeys(after)': 'cursor',
   'Mutation.createApiKey(input.name)': 'text',
   'Mutation.revokeApiKey(input.id)': ['ApiKey'],
@@ -79,6 +88,7 @@ export const TAKERS: Readonly<Record<string, Taken>> = {
   'Mutation.updateTenant(input.name)': 'text',
   'Mutation.deleteTenant(input.id)': ['Tenant'],
   'Mutation.deleteTenant(input.confirmName)': 'text',
+  'Mutation.updateTenantSettings(input.trainingSchedule)': 'text',
   'Mutation.updateTenantSettings(input.tokenIssuer)': 'text',
   'Mutation.updateTenantSettings(input.tokenKeySetUrl)': 'text',
   'Mutation.updateTenantSettings(input.tokenSecret)': 'text',

@@ -32,7 +32,7 @@ export interface Side {
   readonly ada: NodeIds;
   readonly bob: NodeIds;
   readonly shared: string;
-  readonly own: Readonly<Record<'Model' | 'Tenant' | 'ApiKey' | 'AuditEvent', string>>;
+  readonly own: Readonly<Record<'Model' | 'Tenant' | 'ApiKey' | 'AuditEvent' | 'TrainingJob', string>>;
 }
 
 export interface World {
@@ -179,11 +179,13 @@ async function fill(
     adminKey,
   );
   await fillByHand(owner, id, word);
+  const { trainingJobs } = await must('{ trainingJobs { nodes { id } } }', {}, adminKey);
   const own = {
     Model: viewer.tenant.activeModel.id,
     Tenant: tenantId,
     ApiKey: apiKey.id,
     AuditEvent: auditLog.nodes[0].id,
+    TrainingJob: trainingJobs.nodes[0].id,
   };
   return { tenant, word, adminKey, ada: people[0]!, bob: people[1]!, shared, own };
 }
@@ -195,6 +197,15 @@ async function fillByHand(owner: pg.Client, tenantId: string, word: string): Pro
     `INSERT INTO files_to_erase (tenant_id, sha256) VALUES ($1, repeat('f', 64))`,
     `INSERT INTO training_people (tenant_id, model_id, user_id)
        SELECT $1, models.id, users.id FROM models JOIN users USING (tenant_id) WHERE tenant_id = $1`,
+    `INSERT INTO training_jobs (tenant_id, id, stage, requested_by, seed, promote_if_better, model_id)
+       SELECT tenant_id, gen_random_uuid(), '${word}-waiting', '${word}-key', 1, false, id FROM models
+       WHERE tenant_id = $1`,
+    `INSERT INTO training_losses (tenant_id, job_id, step, base, contrastive, total)
+       SELECT tenant_id, id, 0, 1, 1, 2 FROM training_jobs WHERE tenant_id = $1`,
+    `INSERT INTO shadows (tenant_id, model_id, share) SELECT tenant_id, id, 0.1 FROM models WHERE tenant_id = $1`,
+    `INSERT INTO exposures (tenant_id, user_id, image_id, model_id, value, at)
+       SELECT f.tenant_id, f.user_id, f.image_id, models.id, 0.5, now()
+       FROM feedback f JOIN models USING (tenant_id) WHERE f.tenant_id = $1`,
     `UPDATE models SET evaluation = jsonb_build_object(
        'users', 3, 'pairs', 9, 'pairwiseAccuracy', 0.75, 'standardError', 0.1, 'topK', '[0.5, 0.75, 1]'::jsonb,
        'calibrationError', 0.02, 'silhouette', 0.1, 'daviesBouldin', 2.5,
@@ -217,7 +228,11 @@ export function fillWith({ ada, shared, own }: Side): Fill {
     'Query.nodes(ids)': () => [ada.User],
     'User.score(imageId)': () => shared,
     'User.rank(imageIds)': () => [shared],
+    'Subscription.trainingProgress(jobId)': () => own.TrainingJob,
     'UpdateImageItem.id': () => shared,
+    'StartTrainingInput.preferenceTokenCount': () => 10,
+    'UpdateTenantSettingsInput.trainingSchedule': () => '0 3 * * 1',
+    'UpdateTenantSettingsInput.trainAfterJudgements': () => 100,
     'UpsertUserItem.externalId': () => 'made by the matrix',
     UserRef: () => ({ id: ada.User }),
     ImageRef: () => ({ id: shared }),

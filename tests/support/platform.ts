@@ -2,13 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import type { Database } from '../../src/database/client.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { Networks } from '../../src/domain/models.ts';
 import { PictureLinks } from '../../src/domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../src/domain/platform.ts';
+import { DiskStore, type FileStore } from '../../src/files/store.ts';
 import type { ItemVector, PreferenceModel } from '../../src/inference/preferenceModel.ts';
-import { PictureStore } from '../../src/pictures/store.ts';
 import type { TestDatabase } from './database.ts';
 import { tokenParts } from './tokens.ts';
 
@@ -16,20 +17,33 @@ import { tokenParts } from './tokens.ts';
 export async function testPlatform(
   test: TestDatabase,
   model: PreferenceModel,
-): Promise<{ platform: Platform; close(): Promise<void> }> {
+): Promise<{ platform: Platform; folder: string; close(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'palate-platform-'));
+  const weights = await DiskStore.open(join(directory, 'models'));
   const platform = createPlatform(
     {
       ...{ database: test.database, queue: test.queue, now: test.now },
-      ...{ baseModel: model, networks: new Networks([model]) },
-      pictures: await PictureStore.open(directory),
+      ...{ baseModel: model, weights, networks: testNetworks(model, weights) },
+      pictures: await DiskStore.open(join(directory, 'pictures')),
       pictureLimits: { maxBytes: 1, maxPixels: 1 },
       links: new PictureLinks('a key for tests, of 32 characters', () => ''),
       ...tokenParts(test.now),
     },
     { userStates: 10_000_000, vectorIndexes: 10_000_000 },
   );
-  return { platform, close: () => rm(directory, { recursive: true }) };
+  return {
+    platform,
+    folder: directory,
+    async close() {
+      await platform.networks.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** The networks of a service that ships this model and logs nothing. */
+export function testNetworks(base: PreferenceModel, files: FileStore, maxBytes = 100_000_000): Networks {
+  return new Networks({ base, files, maxBytes, log: pino({ level: 'silent' }) });
 }
 
 /** Images with these item vectors, of nobody unless told, in the tenant of the session: their ids, in order. */

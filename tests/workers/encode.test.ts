@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { type Database, withTenant } from '../../src/database/client.ts';
 import type { Image } from '../../src/database/generated/client.ts';
-import { Networks } from '../../src/domain/models.ts';
+import { DiskStore } from '../../src/files/store.ts';
 import { fromHalfFloats, LARGEST_HALF } from '../../src/halfFloats.ts';
 import {
   type ImageEncoder,
@@ -17,11 +17,11 @@ import {
   type TextEncoder,
 } from '../../src/inference/encoding/index.ts';
 import type { PreferenceModel } from '../../src/inference/preferenceModel.ts';
-import { PictureStore } from '../../src/pictures/store.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { type EncodePlatform, encodeJobs, startEncoding } from '../../src/workers/encode.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { untrainedModel } from '../support/model.ts';
+import { testNetworks } from '../support/platform.ts';
 
 let folder: string;
 let db: TestDatabase;
@@ -41,8 +41,9 @@ beforeAll(async () => {
     loadTextEncoder(SHIPPED_TEXT_ENCODER),
   ]);
   model = await untrainedModel({ image: imageEncoder.sha256, text: textEncoder.sha256 });
-  const pictures = await PictureStore.open(join(folder, 'pictures'));
-  platform = { database, networks: new Networks([model]), queue: db.queue, pictures, imageEncoder, textEncoder };
+  const pictures = await DiskStore.open(join(folder, 'pictures'));
+  const networks = testNetworks(model, await DiskStore.open(join(folder, 'models')));
+  platform = { database, networks, queue: db.queue, pictures, imageEncoder, textEncoder };
 });
 afterAll(async () => {
   await db.close();

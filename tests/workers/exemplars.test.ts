@@ -10,9 +10,10 @@ import { deleteImages } from '../../src/domain/imageDeletion.ts';
 import { registerImage } from '../../src/domain/images.ts';
 import { updateImages } from '../../src/domain/imageUpdates.ts';
 import { toItemVector } from '../../src/domain/itemVectors.ts';
-import { Networks } from '../../src/domain/models.ts';
+import type { Networks } from '../../src/domain/models.ts';
 import type { Platform } from '../../src/domain/platform.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
+import { DiskStore } from '../../src/files/store.ts';
 import { DEMO_PICTURES, gallery } from '../../src/gallery/gallery.ts';
 import { renderPicture } from '../../src/gallery/picture.ts';
 import {
@@ -22,13 +23,12 @@ import {
   SHIPPED_TEXT_ENCODER,
 } from '../../src/inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../src/inference/preferenceModel.ts';
-import { PictureStore } from '../../src/pictures/store.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { type ExemplarPlatform, findExemplars, startExemplars } from '../../src/workers/exemplars.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { encodedItems, smallArtifact } from '../support/model.ts';
-import { putReadyImages, testPlatform } from '../support/platform.ts';
+import { putReadyImages, testNetworks, testPlatform } from '../support/platform.ts';
 
 let db: TestDatabase;
 let database: Database;
@@ -82,16 +82,18 @@ describe('of the demo’s pictures', () => {
   let tenant: Tenant;
   let close: () => Promise<unknown>;
   const jobs: string[][] = [];
-  const platform = () => ({ database, networks: new Networks([model]), queue: db.queue });
+  let networks: Networks;
+  const platform = () => ({ database, networks, queue: db.queue });
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'palate-exemplars-'));
     const [pictures, imageEncoder, textEncoder] = await Promise.all([
-      PictureStore.open(folder),
+      DiskStore.open(join(folder, 'pictures')),
       loadImageEncoder(SHIPPED_IMAGE_ENCODER),
       loadTextEncoder(SHIPPED_TEXT_ENCODER),
     ]);
     model = await PreferenceModel.load(SHIPPED_MODEL);
+    networks = testNetworks(model, await DiskStore.open(join(folder, 'models')));
     close = () => Promise.all([model, imageEncoder, textEncoder].map((network) => network.close()));
     tenant = await newTenant(database, model);
     const quick = gallery(DEMO_PICTURES).filter(({ attributes }) => ['flat', 'neon'].includes(attributes.style));
@@ -178,7 +180,7 @@ describe('of many images', () => {
       scored += requests.reduce((sum, { targets }) => sum + targets.length, 0);
       return score(requests);
     };
-    platform = { database, networks: new Networks([model]), queue: db.queue };
+    platform = { database, networks: removing.networks, queue: db.queue };
   });
   afterAll(async () => {
     await model.close();

@@ -2,9 +2,13 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import { NO_TENANT } from '../../src/database/client.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { maintain, startMaintenance } from '../../src/workers/maintain.ts';
+import { prepareModel } from '../../src/workers/prepare.ts';
 import { type TestService, type TestTenant, testService } from '../http/service.ts';
+import { newCandidate } from '../support/candidates.ts';
+import { TEST_MODEL } from '../support/database.ts';
 
 let service: TestService;
 let owner: pg.Client;
@@ -159,4 +163,91 @@ it('begins at once, and has ended when it has stopped; what fails of one tenant 
   await maintenance.stop();
   expect(logged).toEqual([{ err: expect.any(Error), tenant: broken.id }]);
   await owner.query('DROP TRIGGER refuse ON recommendation_lists; DROP FUNCTION refuse');
+});
+
+describe('of model versions', () => {
+  const candidate = (tenant: TestTenant, ...args: [seed: string, options?: { tower: boolean }]) =>
+    tenant.run(() => newCandidate(service.platform, ...args));
+  const fileOf = (tenantId: string, name: string) => join(service.modelFolder, tenantId, name.slice(0, 2), name);
+  /** The hour of the second day at which the folder of this name has its turn. */
+  const turnOf = (name: string) => new Date(Date.UTC(2026, 0, 2, Number.parseInt(name.slice(0, 2), 16) % 24, 30));
+
+  it('erases files that no row names after a day, and those of tenants that are no more', async () => {
+    const tenant = await service.tenant();
+    const { weights } = service.platform;
+    const { sha256: kept } = await candidate(tenant, 'kept');
+    const [old, young] = ['0'.repeat(64), `00${'1'.repeat(62)}`];
+    const gone = newId();
+    await weights.put(tenant.id, young, Buffer.from('of a training that is about to write its row'));
+    for (const id of [tenant.id, NO_TENANT, gone]) await weights.put(id, old, Buffer.from('of no row'));
+    for (const [id, name, hours] of [
+      [tenant.id, young, 23],
+      [tenant.id, old, 25],
+      [tenant.id, kept, 25],
+      [NO_TENANT, old, 25],
+    ] as const) {
+      const written = new Date(turnOf(name).getTime() - hours * HOUR);
+      await utimes(fileOf(id, name), written, written);
+    }
+    for (const name of [old, kept]) {
+      service.test.time = turnOf(name);
+      await round();
+    }
+    const names: string[] = [];
+    for await (const name of weights.list(tenant.id)) names.push(name);
+    expect(names.sort()).toEqual([kept, young].sort());
+    expect((await weights.list(NO_TENANT).next()).value).toBe(old); // the installation's own stay
+    expect(await weights.tenants()).not.toContain(gone);
+  });
+
+  it('offers the base model that ships to tenants that were there before the process, once', async () => {
+    const [before, after] = [await service.tenant(), await service.tenant()];
+    const platform = { ...service.platform, baseModel: { ...TEST_MODEL }, startedAt: new Date() };
+    await owner.query("UPDATE tenants SET created_at = now() + interval '1 minute' WHERE tenant_id = $1", [after.id]);
+    for (let i = 0; i < 2; i++) await maintain(platform, service.test.url, onError);
+    const versions = ({ run }: TestTenant) =>
+      run(async () =>
+        (await service.platform.database.model.findMany({ orderBy: { version: 'asc' } })).map((row) => row.status),
+      );
+    expect(await versions(before)).toEqual(['ACTIVE', 'CANDIDATE']);
+    expect(await versions(after)).toEqual(['ACTIVE']);
+    const jobs = await owner.query(`SELECT FROM pgboss.job WHERE name = 'prepare' AND singleton_key = $1`, [before.id]);
+    expect(jobs.rowCount).toBe(1);
+  });
+
+  it('drops what belongs to versions that are kept prepared no more, and mends the active one', async () => {
+    const tenant = await filled();
+    const { database } = service.platform;
+    const made: string[] = [];
+    for (const seed of ['a', 'b', 'c']) {
+      const { id } = await candidate(tenant, seed, { tower: true });
+      await tenant.run(() => prepareModel(service.platform, { tenantId: tenant.id, modelId: id }));
+      made.push(id);
+    }
+    const prepared = () =>
+      tenant.run(async () => [
+        (await database.profile.findMany({ where: { modelId: { in: made } } })).map(({ modelId }) => modelId).sort(),
+        await database.itemVector.count(),
+      ]);
+    expect(await prepared()).toEqual([made, 4]);
+    await round();
+    expect(await prepared()).toEqual([made.slice(1), 3]);
+    await owner.query(`UPDATE models SET wanted_at = now() WHERE id = $1`, [made[0]]);
+    await tenant.run(() => prepareModel(service.platform, { tenantId: tenant.id, modelId: made[0]! }));
+    await round();
+    expect(await prepared()).toEqual([made, 4]);
+
+    const jobs = async () =>
+      (await owner.query(`SELECT FROM pgboss.job WHERE name = 'prepare' AND singleton_key = $1`, [tenant.id]))
+        .rowCount!;
+    const sent = await jobs();
+    await tenant.run(async () => {
+      const { id, tower } = await database.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
+      await database.itemVector.deleteMany({ where: { tower } });
+      await round();
+      expect(await jobs()).toBe(sent + 1);
+      await prepareModel(service.platform, { tenantId: tenant.id, modelId: id });
+      expect(await database.itemVector.count({ where: { tower } })).toBe(1);
+    });
+  });
 });

@@ -1,14 +1,15 @@
-/** Starts the service, sees to its first tenant, says where it is and how to try it, and stops it when told to. */
+/** Starts the service or a part of it, sees to its first tenant, says where it is, and stops it when told to. */
 import { once } from 'node:events';
 import { pino } from 'pino';
 import type { Config } from '../../config.ts';
+import { PalateError } from '../../errors.ts';
 import { fillDemo } from './demo.ts';
 import { firstRequests } from './firstRequests.ts';
 import { keepFirstTenant, keysFile, writeKeys } from './firstTenant.ts';
 import { writeSecretFile } from './secretFile.ts';
-import { type Service, startService } from './service.ts';
+import { type Service, type ServiceParts, startService } from './service.ts';
 
-export interface ServeOptions {
+export interface StartOptions {
   readonly demo: boolean;
   readonly readyFile: string | null;
 }
@@ -16,13 +17,30 @@ export interface ServeOptions {
 /** How long a stopped process may linger. */
 const LINGER_MS = 2_000;
 
+/** The API and the workers in one process, with a tenant to begin with. */
+export function start(config: Config, options: StartOptions): Promise<void> {
+  return run(config, { api: true, work: true }, (service, stop) => welcome(service, config, options, stop));
+}
+
+/** One part of the service, for an installation of several processes; `readyFile` is written when it works. */
+export function runPart(config: Config, parts: ServiceParts, readyFile: string | null): Promise<void> {
+  return run(config, parts, async ({ url }) => {
+    if (readyFile !== null) await writeSecretFile(readyFile, `${JSON.stringify(url === null ? {} : { url })}\n`);
+    process.stdout.write(url === null ? 'Palate works\n' : `Palate answers at ${url}\n`);
+  });
+}
+
 /** Resolves when the service has been told to stop and has stopped. */
-export async function serve(config: Config, options: ServeOptions): Promise<void> {
+async function run(
+  config: Config,
+  parts: ServiceParts,
+  whenStarted: (service: Service, stop: AbortSignal) => Promise<void>,
+): Promise<void> {
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
   const stop = stopSignal();
-  const service = await startService(config, log);
+  const service = await startService(config, log, parts);
   try {
-    await welcome(service, config, options, stop);
+    await whenStarted(service, stop);
     if (!stop.aborted) await once(stop, 'abort');
     log.info('stopping');
   } finally {
@@ -48,10 +66,11 @@ function stopSignal(): AbortSignal {
 async function welcome(
   service: Service,
   config: Config,
-  { demo, readyFile }: ServeOptions,
+  { demo, readyFile }: StartOptions,
   stop: AbortSignal,
 ): Promise<void> {
   const { url, platform } = service;
+  if (url === null) throw new PalateError('INTERNAL_SERVER_ERROR', 'A service without the API has nobody to welcome.');
   const file = keysFile(config.dataDirectory, demo);
   const tenant = await keepFirstTenant(platform, file, demo ? 'Demo' : 'First tenant');
   if (demo && !tenant.demoComplete) {

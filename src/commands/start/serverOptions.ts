@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../../config.ts';
 import type { ServerOptions } from '../../http/server.ts';
+import { DEFAULT_SUBSCRIPTIONS } from '../../http/subscriptions.ts';
 import { DEFAULT_TIMEOUTS } from '../../http/timeouts.ts';
 
 /** Room for a few of the largest pictures: with less, uploads are about to fail. */
@@ -25,6 +26,7 @@ export function serverOptions(config: Config, log: Logger): ServerOptions {
       workMs: config.requestSeconds * 1000,
     },
     maxRequestsInFlight,
+    subscriptions: { ...DEFAULT_SUBSCRIPTIONS, most: config.maxSubscriptions },
     corsOrigins: config.corsOrigins ?? [],
     https: config.publicUrl?.startsWith('https:') ?? false,
     minFreeDiskBytes: MIN_FREE_DISK_BYTES,

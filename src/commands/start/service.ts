@@ -1,6 +1,6 @@
 /**
- * The service, put together: database, queue, networks, workers and HTTP in one process. What is opened here is closed
- * here, in the opposite order, however far the start came.
+ * The service, put together: database, queue and networks, and on them the API, the workers, or both in one process.
+ * What is opened here is closed here, in the opposite order, however far the start came.
  */
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
@@ -10,32 +10,47 @@ import { openDatabase, prepareDatabase } from '../../database/client.ts';
 import { startEmbeddedServer } from '../../database/embeddedServer.ts';
 import { startForgetting } from '../../domain/forgetting.ts';
 import { KeySets } from '../../domain/keySets.ts';
+import { keepShipped } from '../../domain/modelFiles.ts';
 import { Networks } from '../../domain/models.ts';
 import { PictureLinks } from '../../domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../domain/platform.ts';
 import { SecretBox } from '../../domain/secretBox.ts';
+import { startKeepingShown } from '../../domain/shownScores.ts';
+import { startWatching } from '../../domain/trainingProgress.ts';
 import { PalateError } from '../../errors.ts';
+import { DiskStore } from '../../files/store.ts';
 import { createServer, stopServer } from '../../http/server.ts';
 import { readSigningKey } from '../../http/signingKey.ts';
 import {
+  type ImageEncoder,
   loadImageEncoder,
   loadTextEncoder,
   SHIPPED_IMAGE_ENCODER,
   SHIPPED_TEXT_ENCODER,
+  type TextEncoder,
 } from '../../inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
-import { PictureStore } from '../../pictures/store.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
 import { startErasing } from '../../workers/erase.ts';
 import { startExemplars } from '../../workers/exemplars.ts';
 import { startMaintenance } from '../../workers/maintain.ts';
 import { startPreparing } from '../../workers/prepare.ts';
+import { startPromoting } from '../../workers/promote.ts';
+import { startTrainings } from '../../workers/train.ts';
+import { startTrainingClock } from '../../workers/trainingClock.ts';
+import { startWarming } from '../../workers/warm.ts';
 import { serverOptions } from './serverOptions.ts';
 
+/** What of the service this process is. */
+export interface ServiceParts {
+  readonly api: boolean;
+  readonly work: boolean;
+}
+
 export interface Service {
-  /** Where it answers, such as http://127.0.0.1:4000. */
-  readonly url: string;
+  /** Where it answers, such as http://127.0.0.1:4000; null without the API. */
+  readonly url: string | null;
   readonly platform: Platform;
   /** Answers what it was asked and finishes what it was doing, within the settings' time; then closes everything. */
   stop(): Promise<void>;
@@ -47,7 +62,7 @@ type Closers = { readonly what: string; readonly close: () => Promise<unknown> }
 const CLOSE_SECONDS = 10;
 
 /** Throws PalateError with what is missing or wrong; nothing is left running then. */
-export async function startService(config: Config, log: Logger): Promise<Service> {
+export async function startService(config: Config, log: Logger, parts: ServiceParts): Promise<Service> {
   const closers: Closers = [];
   const stop = async (): Promise<void> => {
     for (let next = closers.pop(); next; next = closers.pop()) {
@@ -58,15 +73,39 @@ export async function startService(config: Config, log: Logger): Promise<Service
     }
   };
   try {
-    return { ...(await open(config, log, closers)), stop };
+    return { ...(await open({ config, log, closers }, parts)), stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function open(config: Config, log: Logger, closers: Closers): Promise<Omit<Service, 'stop'>> {
-  const databaseUrl = config.databaseUrl ?? (await openEmbedded(config, closers));
+/** What every step of a start works with. */
+interface Opening {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly closers: Closers;
+}
+
+async function open(opening: Opening, { api, work }: ServiceParts): Promise<Omit<Service, 'stop'>> {
+  const address = { url: '' };
+  const opened = await openPlatform(opening, address);
+  if (api) await startApi(opening, opened, address);
+  if (work) await startWork(opening, opened);
+  return { url: api ? address.url : null, platform: opened.platform };
+}
+
+interface Opened {
+  readonly platform: Platform;
+  readonly imageEncoder: ImageEncoder;
+  readonly textEncoder: TextEncoder;
+  /** The database as the service's role. */
+  readonly serviceUrl: string;
+}
+
+/** @param address filled in when the API listens */
+async function openPlatform({ config, log, closers }: Opening, address: { readonly url: string }): Promise<Opened> {
+  const databaseUrl = config.databaseUrl ?? (await openEmbedded({ config, log, closers }));
   const serviceUrl = await prepareDatabase(databaseUrl);
   await prepareQueue(databaseUrl);
   const database = openDatabase(serviceUrl, config.databaseConnections);
@@ -78,21 +117,23 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
   ]);
   const networks = [baseModel, imageEncoder, textEncoder];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
+  const weights = await DiskStore.open(join(config.dataDirectory, 'models'));
+  await keepShipped(weights, baseModel.artifact);
   const queue = await openQueue(serviceUrl, (error) => log.warn({ err: error }, 'the queue lost a connection'));
   closers.push({ what: 'the queue', close: () => queue.stop(config.shutdownSeconds) });
 
-  let url = '';
   const now = () => new Date();
   const signingKey = config.signingKey ?? (await readSigningKey(config.dataDirectory));
   const platform = createPlatform(
     {
       database,
       queue,
-      pictures: await PictureStore.open(join(config.dataDirectory, 'pictures')),
+      pictures: await DiskStore.open(join(config.dataDirectory, 'pictures')),
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
-      networks: new Networks([baseModel]),
+      weights,
+      networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, log }),
       baseModel,
-      links: new PictureLinks(signingKey, () => config.publicUrl ?? url),
+      links: new PictureLinks(signingKey, () => config.publicUrl ?? address.url),
       secrets: new SecretBox(signingKey),
       keySets: new KeySets({ internalHosts: config.internalKeySetHosts ?? [], now, log }),
       personPointsPerMinute: config.personPointsPerMinute,
@@ -100,23 +141,51 @@ async function open(config: Config, log: Logger, closers: Closers): Promise<Omit
     },
     { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
   );
+  closers.push({ what: "the networks of tenants' own", close: () => platform.networks.close() });
   const ears = await startForgetting(platform, serviceUrl, (error) =>
     log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
   );
   closers.push({ what: 'the ear for what other replicas erase', close: () => ears.close() });
+  return { platform, imageEncoder, textEncoder, serviceUrl };
+}
+
+async function startApi(
+  { config, log, closers }: Opening,
+  { platform, serviceUrl }: Opened,
+  address: { url: string },
+): Promise<void> {
+  const warming = await startWarming(platform, serviceUrl, (error) =>
+    log.warn({ err: error }, 'what models are prepared is not heard for a moment; they are loaded when asked for'),
+  );
+  closers.push({ what: 'the ear for prepared models', close: () => warming.close() });
+  const keeping = startKeepingShown(platform, log);
+  closers.push({ what: 'the keeping of scores that were shown', close: () => keeping.stop() });
+  const watching = await startWatching(platform.trainingWatchers, serviceUrl, (error) =>
+    log.warn({ err: error }, 'changes of trainings are not heard for a moment; all that are watched are read after it'),
+  );
+  closers.push({ what: 'the ear for changes of trainings', close: () => watching.close() });
   const server = await createServer(platform, serverOptions(config, log));
   closers.push({ what: 'the HTTP server', close: () => stopServer(server, config.shutdownSeconds) });
-  url = await listen(server, config);
+  address.url = await listen(server, config);
+}
+
+async function startWork({ config, log, closers }: Opening, opened: Opened): Promise<void> {
+  const { platform, serviceUrl, imageEncoder, textEncoder } = opened;
   await startEncoding({ ...platform, imageEncoder, textEncoder });
   await startPreparing(platform);
   await startExemplars(platform);
   await startErasing(platform);
+  await startPromoting(platform);
+  const directory = join(config.dataDirectory, 'training');
+  const trainings = await startTrainings(platform, { directory, threads: config.trainingThreads, log });
+  closers.push({ what: 'the trainings', close: () => trainings.stop() });
+  const clock = startTrainingClock(platform, serviceUrl, log);
+  closers.push({ what: 'the clock of trainings', close: () => clock.stop() });
   const maintenance = startMaintenance(platform, serviceUrl, log);
   closers.push({ what: 'the maintenance', close: () => maintenance.stop() });
-  return { url, platform };
 }
 
-async function openEmbedded(config: Config, closers: Closers): Promise<string> {
+async function openEmbedded({ config, closers }: Opening): Promise<string> {
   const embedded = await startEmbeddedServer(join(config.dataDirectory, 'database'));
   closers.push({ what: 'the embedded PostgreSQL', close: () => embedded.stop() });
   return embedded.url;

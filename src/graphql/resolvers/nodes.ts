@@ -22,6 +22,7 @@ const READERS = {
   Model: (id, { loaders }) => loaders.models.load(id),
   ApiKey: (id, { loaders }) => loaders.apiKeys.load(id),
   AuditEvent: (id, { loaders }) => loaders.auditEvents.load(id),
+  TrainingJob: (id, { loaders }) => loaders.trainingJobs.load(id),
   Tenant: async (id, { platform, caller: { credential } }) => {
     if (credential.role === 'OPERATOR') return findTenant(platform.database, id);
     return id === credential.tenant.id ? readTenant(platform.database) : null;

@@ -1,6 +1,7 @@
 /**
- * Picture bytes on disk, by tenant and content: the same bytes of one tenant are one file, another tenant's are
- * another. What `put` has answered survives a crash. Knows neither rows nor people.
+ * Bytes on disk under a SHA-256, apart by tenant: the same name of one tenant is one file, another tenant's is another.
+ * Pictures lie in one such store, models in another. What `put` has answered survives a crash. Knows neither rows nor
+ * people, nor what the bytes are.
  */
 import { randomUUID } from 'node:crypto';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
@@ -10,7 +11,33 @@ import { PalateError } from '../errors.ts';
 /** A file still incomplete after this long was left by a process that died. */
 const ABANDONED_AFTER_MS = 60 * 60 * 1000;
 
-export class PictureStore {
+/** Where files of tenants are kept, whatever keeps them. Names are SHA-256s, of the bytes or of what they stand for. */
+export interface FileStore {
+  /** Keeps the bytes; returns when they are kept for good. Where there is a file of this name, nothing changes. */
+  put(tenantId: string, sha256: string, bytes: Uint8Array): Promise<void>;
+  /** The bytes. Throws NOT_FOUND when there are none. */
+  get(tenantId: string, sha256: string): Promise<Buffer>;
+  /** Forgets the bytes; nothing happens where there are none. */
+  remove(tenantId: string, sha256: string): Promise<void>;
+  /** Forgets every file of a tenant. */
+  removeTenant(tenantId: string): Promise<void>;
+  /** The name of every file of a tenant, in no order, folder by folder. */
+  list(tenantId: string): AsyncGenerator<string>;
+  /** Of the tenant's files those of one of the {@link FOLDERS}. */
+  listFolder(tenantId: string, folder: string): Promise<string[]>;
+  /** Whose folders there are; one may be empty. */
+  tenants(): Promise<string[]>;
+  /** Milliseconds since 1970 at which a file was written; null where there is none. */
+  writtenAt(tenantId: string, sha256: string): Promise<number | null>;
+  /** Forgets what writes that never ended have left behind. */
+  sweep(): Promise<void>;
+  /** Rejects where no file can be made. */
+  checkWritable(): Promise<void>;
+  /** Throws NOT_READY where there is less room than this. */
+  checkFreeBytes(least: number): Promise<void>;
+}
+
+export class DiskStore implements FileStore {
   readonly #root: string;
   readonly #incoming: string;
 
@@ -20,51 +47,47 @@ export class PictureStore {
   }
 
   /** Opens the store in `directory`, making it if need be, and sweeps what crashed writes left. */
-  static async open(directory: string): Promise<PictureStore> {
-    const store = new PictureStore(directory);
+  static async open(directory: string): Promise<DiskStore> {
+    const store = new DiskStore(directory);
     await makeFolder(store.#incoming);
     await store.sweep();
     return store;
   }
 
-  /** Keeps the bytes; returns when they are on the disk for good. Putting the same again changes nothing. */
+  /** Throws NOT_READY where the disk has no room for them; nothing is left of them then. */
   async put(tenantId: string, sha256: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(tenantId, sha256);
     if (!(await exists(path))) {
-      await makeFolder(dirname(path));
       const incoming = join(this.#incoming, randomUUID());
       try {
+        await makeFolder(dirname(path));
         await writeThrough(incoming, bytes);
         await rename(incoming, path); // whole or not at all
       } catch (error) {
         await rm(incoming, { force: true });
-        throw error;
+        throw isFull(error) ? noRoom(bytes.length, error) : error;
       }
     }
     await syncFolder(dirname(path)); // also where another request has renamed and not yet synced
   }
 
-  /** The bytes. Throws NOT_FOUND when there are none. */
   async get(tenantId: string, sha256: string): Promise<Buffer> {
     try {
       return await readFile(this.#path(tenantId, sha256));
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
-      throw new PalateError('NOT_FOUND', `The picture store has no file ${sha256} of tenant ${tenantId}.`, { cause });
+      throw new PalateError('NOT_FOUND', `There is no stored file ${sha256} of tenant ${tenantId}.`, { cause });
     }
   }
 
-  /** Forgets the bytes; nothing happens where there are none. */
   async remove(tenantId: string, sha256: string): Promise<void> {
     await rm(this.#path(tenantId, sha256), { force: true });
   }
 
-  /** Forgets every picture of a tenant. */
   async removeTenant(tenantId: string): Promise<void> {
     await rm(join(this.#root, checked(tenantId, UUID)), { recursive: true, force: true });
   }
 
-  /** Rejects where no file can be made. */
   async checkWritable(): Promise<void> {
     const path = join(this.#incoming, `check-${randomUUID()}`);
     try {
@@ -74,7 +97,6 @@ export class PictureStore {
     }
   }
 
-  /** Throws NOT_READY where the disk has less room than this. */
   async checkFreeBytes(least: number): Promise<void> {
     const { bavail, bsize } = await statfs(this.#root);
     const free = bavail * bsize;
@@ -83,18 +105,19 @@ export class PictureStore {
     }
   }
 
-  /** The SHA-256 of every stored file of a tenant, in no order, folder by folder. */
   async *list(tenantId: string): AsyncGenerator<string> {
-    for (const folder of PICTURE_FOLDERS) yield* await this.listFolder(tenantId, folder);
+    for (const folder of FOLDERS) yield* await this.listFolder(tenantId, folder);
   }
 
-  /** Of the tenant's files those of one of the {@link PICTURE_FOLDERS}. */
   async listFolder(tenantId: string, folder: string): Promise<string[]> {
     const path = join(this.#root, checked(tenantId, UUID), checked(folder, FOLDER));
     return (await readdir(path).catch(noneWhereMissing)).filter((name) => SHA256.test(name));
   }
 
-  /** Milliseconds since 1970 at which a file was written; null where there is none. */
+  async tenants(): Promise<string[]> {
+    return (await readdir(this.#root)).filter((name) => UUID.test(name));
+  }
+
   async writtenAt(tenantId: string, sha256: string): Promise<number | null> {
     return stat(this.#path(tenantId, sha256)).then(
       ({ mtimeMs }) => mtimeMs,
@@ -107,7 +130,6 @@ export class PictureStore {
     return join(this.#root, checked(tenantId, UUID), checked(sha256, SHA256).slice(0, 2), sha256);
   }
 
-  /** Forgets what writes that never ended have left behind. */
   async sweep(): Promise<void> {
     for (const name of await readdir(this.#incoming)) {
       const path = join(this.#incoming, name);
@@ -122,9 +144,7 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const FOLDER = /^[0-9a-f]{2}$/;
 
 /** Where a tenant's files lie: under the first two digits of their SHA-256. */
-export const PICTURE_FOLDERS: readonly string[] = Array.from({ length: 256 }, (_, i) =>
-  i.toString(16).padStart(2, '0'),
-);
+export const FOLDERS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 function noneWhereMissing(error: NodeJS.ErrnoException): string[] {
   if (error.code === 'ENOENT') return [];
@@ -134,8 +154,18 @@ function noneWhereMissing(error: NodeJS.ErrnoException): string[] {
 /** Both parts of a path are ours; anything else would be a bug that reaches outside the store. */
 function checked(part: string, pattern: RegExp): string {
   if (pattern.test(part)) return part;
-  throw new PalateError('INTERNAL_SERVER_ERROR', `"${part}" cannot be part of a picture's path.`);
+  throw new PalateError('INTERNAL_SERVER_ERROR', `"${part}" cannot be part of a stored file's path.`);
 }
+
+/** No room on the disk, none in the quota, or more than one file may hold. */
+const FULL: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
+const isFull = (error: unknown): boolean => FULL.includes((error as NodeJS.ErrnoException).code);
+
+const noRoom = (bytes: number, cause: unknown): PalateError =>
+  new PalateError('NOT_READY', `The disk has no room for a file of ${bytes} bytes: make room, then try again.`, {
+    cause,
+  });
 
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
