@@ -142,6 +142,8 @@ class Run {
   /** Ends the attempt, with why. */
   readonly #ending = new AbortController();
   readonly #stop: AbortSignal;
+  /** Writes down how it goes, until the attempt has ended. */
+  #reporting: Promise<void> = Promise.resolve();
 
   constructor(platform: Platform, options: TrainingOptions, job: TrainingJob, stop: AbortSignal) {
     this.#platform = platform;
@@ -156,7 +158,7 @@ class Run {
     const folder = await TrainingFolder.open(this.#options.directory, tenantId, this.#job);
     const onStop = () => this.#ending.abort(this.#stop.reason);
     this.#stop.addEventListener('abort', onStop, { once: true });
-    const reporting = this.#report();
+    this.#reporting = this.#report();
     try {
       const ending = await this.#train(folder);
       if (ending) await endTraining(this.#platform, this.#job, ending);
@@ -167,7 +169,7 @@ class Run {
     } finally {
       this.#stop.removeEventListener('abort', onStop);
       this.#ending.abort(new ClaimLost('It has ended.'));
-      await reporting;
+      await this.#reporting;
     }
   }
 
@@ -176,6 +178,8 @@ class Run {
     // What ends an attempt from outside is the cause of whatever else goes wrong in it.
     const error = this.#ending.signal.aborted ? this.#ending.signal.reason : thrown;
     if (error instanceof Stopping) {
+      await this.#reporting;
+      await this.#write().catch(() => {}); // what the checkpoint is past is not told again; without it the curve has a gap
       await giveBack(this.#platform, this.#job);
       throw error;
     }
