@@ -143,11 +143,18 @@ export type Ending =
   | { readonly status: 'DECLINED' | 'FAILED'; readonly reason: string; readonly deaths?: number }
   | { readonly status: 'CANCELLED' };
 
-/** Ends the job without a model; the tenant's next one takes its place in the queue. Throws ClaimLost. */
+/**
+ * Ends the job without a model, as cancelled where that was asked for meanwhile; the tenant's next one takes its place in
+ * the queue. Throws ClaimLost.
+ */
 export async function endTraining(platform: TrainingRunsPlatform, claim: Claim, ending: Ending): Promise<void> {
   await platform.database.$transaction(async (transaction) => {
     await takeTrainingTurn(transaction);
-    await end(transaction, platform, { ...claim, status: 'RUNNING' }, ending);
+    const asked = await transaction.trainingJob.count({
+      where: { ...heldBy(claim), cancelRequestedAt: { not: null } },
+    });
+    const last: Ending = asked > 0 ? { status: 'CANCELLED' } : ending;
+    await end(transaction, platform, { ...claim, status: 'RUNNING' }, last);
   });
 }
 

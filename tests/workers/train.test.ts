@@ -17,6 +17,7 @@ import { deleteTenant } from '../../src/domain/tenantDeletion.ts';
 import { hasEnded } from '../../src/domain/trainingChanges.ts';
 import { cancelTraining, requestTraining } from '../../src/domain/trainingJobs.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import { partOfPerson } from '../../src/training/feedback/people.ts';
 import { startTrainings, type Trainings } from '../../src/workers/train.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { testPlatform } from '../support/platform.ts';
@@ -112,7 +113,7 @@ async function expectNothingLeft({ id }: TestTenant): Promise<void> {
   expect(children.filter(({ pid }) => isAlive(pid))).toEqual([]);
 }
 
-/** So that what was learned already is new again. */
+/** So that what was learned already is new again, and weights that no step has bettered are no other version's. */
 async function forgetCandidates({ id }: TestTenant): Promise<void> {
   await owner.query('UPDATE training_jobs SET model_id = NULL WHERE tenant_id = $1', [id]);
   await owner.query('DELETE FROM models WHERE tenant_id = $1 AND version > 0', [id]);
@@ -192,6 +193,7 @@ describe('a training', () => {
   });
 
   it('is cancelled while it trains, and while it is evaluated', async () => {
+    await forgetCandidates(tenant);
     for (const stage of ['training', 'evaluating']) {
       const job = await ask(tenant, { seed: 7 });
       await until(tenant, job, (seen) => seen.stage === stage);
@@ -220,10 +222,11 @@ describe('a training', () => {
   });
 
   it('learns from nobody who is erased while it runs: it begins anew', async () => {
+    await forgetCandidates(tenant);
+    const people = await tenant.run(() => db.database.user.findMany({ select: { id: true } }));
+    const userId = people.find(({ id }) => partOfPerson(tenant.id, id) === 'train')!.id;
     const job = await ask(tenant, { seed: 10 });
     const seen = await until(tenant, job, ({ losses }) => losses.length > 0);
-    const [learner] = await tenant.run(() => db.database.trainingPerson.findMany({ take: 1 }));
-    const userId = learner!.userId;
     await tenant.run(() => deleteUser(platform, callerOf(tenant), toGlobalId('User', userId)));
     const ended = await untilEnded(tenant, job);
     expect(ended.status).toBe('SUCCEEDED');
