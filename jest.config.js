@@ -8,12 +8,7 @@ export default {
   globalTeardown: '<rootDir>/tests/support/stopDatabase.mjs',
   testEnvironment: '<rootDir>/tests/support/environment.cjs',
   extensionsToTreatAsEsm: ['.ts'],
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'nodenext' } },
-    ],
-  },
+  transform: { '^.+\\.ts$': '<rootDir>/tests/support/transform.mjs' },
   testTimeout: 60_000,
   maxWorkers: 2,
 };
