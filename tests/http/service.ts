@@ -18,15 +18,10 @@ import { PictureLinks } from '../../src/domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../src/domain/platform.ts';
 import { DiskStore } from '../../src/files/store.ts';
 import { createServer, type ServerOptions, stopServer } from '../../src/http/server.ts';
-import {
-  loadImageEncoder,
-  loadTextEncoder,
-  SHIPPED_IMAGE_ENCODER,
-  SHIPPED_TEXT_ENCODER,
-} from '../../src/inference/encoding/index.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { findExemplars } from '../../src/workers/exemplars.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
+import { shippedEncoders } from '../support/encoders.ts';
 import { untrainedModel } from '../support/model.ts';
 import { newIssuer, signWithSecret, type TokenIssuer, tokenParts } from '../support/tokens.ts';
 
@@ -98,10 +93,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   const test = await testDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'palate-http-'));
   const pictureFolder = join(directory, 'pictures');
-  const [imageEncoder, textEncoder] = await Promise.all([
-    loadImageEncoder(SHIPPED_IMAGE_ENCODER),
-    loadTextEncoder(SHIPPED_TEXT_ENCODER),
-  ]);
+  const { imageEncoder, textEncoder } = await shippedEncoders();
   const model = await untrainedModel({ image: imageEncoder.sha256, text: textEncoder.sha256 });
   let scoreCalls = 0;
   const score = model.score.bind(model);
