@@ -4,8 +4,8 @@ process.env.ORT_DISABLE_TELEMETRY = '1';
 
 export default {
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
-  globalSetup: '<rootDir>/tests/support/startDatabase.mjs',
-  globalTeardown: '<rootDir>/tests/support/stopDatabase.mjs',
+  globalSetup: '<rootDir>/tests/support/prepareRun.mjs',
+  globalTeardown: '<rootDir>/tests/support/endRun.mjs',
   testEnvironment: '<rootDir>/tests/support/environment.cjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': '<rootDir>/tests/support/transform.mjs' },

@@ -9,8 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** Lets Node run what is written in TypeScript. */
 export const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const built = process.env['PALATE_TEST_PROGRAM'];
+/** What Node is given to run the program: as the tests have built it, from source otherwise. */
+export const PROGRAM: readonly string[] = built ? [built] : ['--import', TSX, MAIN];
 const START_MS = 120_000;
 
 /** What `palate start --ready-file` writes. */
@@ -46,7 +50,7 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
   const dataDirectory = options.dataDirectory ?? (await makeDataDirectory());
   const readyFolder = await mkdtemp(join(tmpdir(), 'palate-ready-'));
   const readyFile = join(readyFolder, 'ready.json');
-  const args = ['--import', TSX, MAIN, 'start', '--ready-file', readyFile, ...(options.args ?? ['--no-demo'])];
+  const args = [...PROGRAM, 'start', '--ready-file', readyFile, ...(options.args ?? ['--no-demo'])];
   const child = spawn(process.execPath, args, {
     env: {
       ...process.env,

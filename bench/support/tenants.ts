@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { gallery } from '../../src/gallery/gallery.ts';
 import { people as galleryPeople, judge } from '../../src/gallery/people.ts';
 import { renderPicture } from '../../src/gallery/picture.ts';
-import { MAIN, TSX } from './service.ts';
+import { PROGRAM } from './service.ts';
 
 const LOOK_MS = 300;
 
@@ -25,7 +25,7 @@ export interface FilledTenant extends Tenant {
 
 /** One more tenant of the service whose files lie in `dataDirectory`. */
 export async function makeTenant(url: string, dataDirectory: string, name: string): Promise<Tenant> {
-  const args = ['--import', TSX, MAIN, 'keys', 'create', '--operator', '--name', `for ${name}`];
+  const args = [...PROGRAM, 'keys', 'create', '--operator', '--name', `for ${name}`];
   const env = { ...process.env, PALATE_DATA_DIR: dataDirectory };
   const operatorKey = (await promisify(execFile)(process.execPath, args, { env })).stdout.trim();
   const made = await ask<{ createTenant: { adminSecret: string } }>(

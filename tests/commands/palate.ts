@@ -1,10 +1,6 @@
-/** Runs the program from source as a shell would, and tells how it ended. */
+/** Runs the program as a shell would, and tells how it ended. */
 import { execFile } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+import { PROGRAM } from '../../bench/support/service.ts';
 
 export interface Ended {
   readonly status: number;
@@ -19,7 +15,7 @@ export function palate(
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ['--import', TSX, MAIN, ...args],
+      [...PROGRAM, ...args],
       { cwd, env: { ...process.env, ...environment } },
       (error, stdout, stderr) => resolve({ status: error ? Number(error.code) : 0, stdout, stderr }),
     );

@@ -1,0 +1,63 @@
+/** The client's process of load.ts: does each plan that it is sent, and sends the times. */
+import { Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LoadPlan, LoadTimes } from './load.ts';
+
+const FAILURE_CHARACTERS = 200;
+/** Errors of GraphQL come with status 200 too. */
+const ERRORS = /^\{"errors":|"errors":\[\{/;
+
+process.on('message', (plan: LoadPlan) => void run(plan).then((times) => process.send!(times)));
+
+async function run(plan: LoadPlan): Promise<LoadTimes> {
+  const agent = new Agent({ keepAlive: true, maxSockets: plan.connections });
+  const ms: number[] = [];
+  const failures: Record<string, number> = {};
+  const begun = performance.now();
+  const end = begun + plan.seconds * 1000;
+  let turn = 0;
+  const sendOne = async (due: number): Promise<void> => {
+    const failure = await post(plan, agent, plan.bodies[turn++ % plan.bodies.length]!);
+    if (failure === null) ms.push(performance.now() - due);
+    else failures[failure] = (failures[failure] ?? 0) + 1;
+  };
+  if (plan.rate === undefined) {
+    const one = async (): Promise<void> => {
+      while (performance.now() < end) await sendOne(performance.now());
+    };
+    await Promise.all(Array.from({ length: plan.connections }, one));
+  } else {
+    const sent: Promise<void>[] = [];
+    for (let due = begun; due < end; due += 1000 / plan.rate) {
+      const wait = due - performance.now();
+      if (wait > 0) await delay(wait);
+      sent.push(sendOne(due));
+    }
+    await Promise.all(sent);
+  }
+  agent.destroy();
+  return { ms, failures, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** Null where the answer has no errors, else what came instead. */
+function post({ url, key }: LoadPlan, agent: Agent, body: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    const headers = {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    };
+    const sent = request(`${url}/graphql`, { agent, method: 'POST', headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', (error) => resolve(error.message));
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        const good = response.statusCode === 200 && !ERRORS.test(text);
+        resolve(good ? null : `${response.statusCode}: ${text.slice(0, FAILURE_CHARACTERS)}`);
+      });
+    });
+    sent.on('error', (error) => resolve(error.message));
+    sent.end(body);
+  });
+}
