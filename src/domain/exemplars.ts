@@ -12,6 +12,8 @@ import { checkFirst } from './pages.ts';
 
 /** The most that are shown of one token. */
 export const MAX_EXEMPLARS = 20;
+/** Images that become READY within so many seconds are looked at together. */
+const GATHER_SECONDS = 2;
 
 export interface ExemplarRequest {
   readonly modelId: string;
@@ -58,7 +60,8 @@ export async function exemplarsForMany(database: Database, requests: readonly Ex
 
 /** Has the worker see what these images excite, if and when the transaction commits. */
 export async function requestExemplars(queries: Queries, queue: Queue, imageIds: readonly string[]): Promise<void> {
-  if (imageIds.length > 0) await queue.send(queries, 'exemplars', [{ tenantId: currentTenant(), imageIds }]);
+  const jobs = imageIds.length > 0 ? [{ tenantId: currentTenant(), imageIds }] : [];
+  await queue.send(queries, 'exemplars', jobs, { afterSeconds: GATHER_SECONDS });
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * A tenant's feedback as it stood at one moment, in a folder: what a training reads, however long it takes and however
  * often it begins again. Records of fixed size in files of their own, written in one stream and read where they are
- * needed, so memory grows with the number of people (9 bytes each), not of judgements or images.
+ * needed: beside small files, which are held, memory grows with the number of people (9 bytes each) alone.
  *
  * people.bin    judgements, 32 bytes each, person after person, newest first
  * index.bin     9 bytes a person: likes (u32), dislikes (u32), part (u8)
@@ -27,6 +27,8 @@ const PERSON_BYTES = 9;
 export const MOST_JUDGEMENTS = 2_048;
 const FILES = { people: 'people.bin', index: 'index.bin', items: 'items.bin', features: 'features.bin' } as const;
 const MANIFEST = 'snapshot.json';
+/** A file of at most so many bytes is held in memory, some 300,000 images; a larger one is read where it is needed. */
+const HELD_BYTES = 128 * 1024 * 1024;
 
 const count = z.int().min(0);
 const manifestSchema = z.strictObject({
@@ -160,11 +162,11 @@ export class Snapshot {
   readonly manifest: SnapshotManifest;
   readonly people: readonly IndexedPerson[];
   readonly #starts: Float64Array;
-  readonly #files: { readonly people: number; readonly items: number; readonly features: number };
+  readonly #files: { readonly people: WholeFile; readonly items: WholeFile; readonly features: WholeFile };
   readonly #featurePlace: ReadonlyMap<number, number>;
 
   private constructor(directory: string, manifest: SnapshotManifest) {
-    const open = (name: keyof typeof FILES, bytes: number) => openWhole(join(directory, FILES[name]), bytes);
+    const open = (name: keyof typeof FILES, bytes: number) => new WholeFile(join(directory, FILES[name]), bytes);
     const { people, judgements, items, itemSize, features, featureSize } = manifest;
     this.manifest = manifest;
     this.#files = {
@@ -173,8 +175,8 @@ export class Snapshot {
       features: open('features', features * 4 * (featureSize + 1)),
     };
     const index = open('index', people * PERSON_BYTES);
-    const entries = read(index, 0, people * PERSON_BYTES);
-    closeSync(index);
+    const entries = index.read(0, people * PERSON_BYTES);
+    index.close();
     this.#starts = new Float64Array(people + 1);
     this.people = Array.from({ length: people }, (_, i) => {
       const likes = entries.readUInt32LE(i * PERSON_BYTES);
@@ -182,7 +184,7 @@ export class Snapshot {
       this.#starts[i + 1] = this.#starts[i]! + likes + dislikes;
       return { part: PARTS[entries.readUInt8(i * PERSON_BYTES + 8)]!, likes, dislikes };
     });
-    const places = read(this.#files.features, features * 4 * featureSize, features * 4);
+    const places = this.#files.features.read(features * 4 * featureSize, features * 4);
     this.#featurePlace = new Map(Array.from({ length: features }, (_, i) => [places.readUInt32LE(4 * i), i]));
   }
 
@@ -210,18 +212,18 @@ export class Snapshot {
   /** Everything that a person judged, newest first. */
   judgementsOf(person: number): PersonJudgements {
     const [start, end] = [this.#starts[person]!, this.#starts[person + 1]!];
-    const rows = read(this.#files.people, start * JUDGEMENT_BYTES, (end - start) * JUDGEMENT_BYTES);
+    const rows = this.#files.people.read(start * JUDGEMENT_BYTES, (end - start) * JUDGEMENT_BYTES);
     return Array.from({ length: end - start }, (_, i) => readJudgement(rows, i * JUDGEMENT_BYTES));
   }
 
   itemVector(image: number): ItemVector {
     const { itemSize } = this.manifest;
-    const bytes = read(this.#files.items, image * (4 + 2 * itemSize) + 4, 2 * itemSize);
+    const bytes = this.#files.items.read(image * (4 + 2 * itemSize) + 4, 2 * itemSize);
     return new Uint16Array(bytes.buffer, bytes.byteOffset, itemSize);
   }
 
   promptOf(image: number): number {
-    return read(this.#files.items, image * (4 + 2 * this.manifest.itemSize), 4).readUInt32LE();
+    return this.#files.items.read(image * (4 + 2 * this.manifest.itemSize), 4).readUInt32LE();
   }
 
   /** (images, encoder's numbers); null where one of them was given without. */
@@ -231,14 +233,14 @@ export class Snapshot {
     for (const [i, image] of images.entries()) {
       const place = this.#featurePlace.get(image);
       if (place === undefined) return null;
-      const bytes = read(this.#files.features, place * 4 * featureSize, 4 * featureSize);
+      const bytes = this.#files.features.read(place * 4 * featureSize, 4 * featureSize);
       result.data.set(new Float32Array(bytes.buffer, bytes.byteOffset, featureSize), i * featureSize);
     }
     return result;
   }
 
   close(): void {
-    for (const file of Object.values(this.#files)) closeSync(file);
+    for (const file of Object.values(this.#files)) file.close();
   }
 }
 
@@ -262,23 +264,39 @@ function readJudgement(rows: Buffer, at: number): PersonJudgement {
   };
 }
 
-function openWhole(path: string, bytes: number): number {
-  const file = openSync(path, 'r');
-  const { size } = fstatSync(file);
-  if (size === bytes) return file;
-  closeSync(file);
-  throw new PalateError('BAD_USER_INPUT', `${path} has ${size} bytes where ${bytes} are expected.`);
-}
+/** A file of a known size, read anywhere; one that is not large is held in memory, since training reads it many times. */
+class WholeFile {
+  readonly #file: number;
+  readonly #held: Buffer | null;
 
-/** Bytes of their own buffer, so that typed arrays may lie over them. */
-function read(file: number, position: number, length: number): Buffer {
-  const bytes = Buffer.from(new ArrayBuffer(length));
-  for (let at = 0; at < length; ) {
-    const got = readSync(file, bytes, at, length - at, position + at);
-    if (got === 0) throw new PalateError('BAD_USER_INPUT', 'A file of the snapshot ends too early.');
-    at += got;
+  constructor(path: string, bytes: number) {
+    this.#file = openSync(path, 'r');
+    const { size } = fstatSync(this.#file);
+    if (size !== bytes) {
+      closeSync(this.#file);
+      throw new PalateError('BAD_USER_INPUT', `${path} has ${size} bytes where ${bytes} are expected.`);
+    }
+    this.#held = size <= HELD_BYTES ? readFileSync(this.#file) : null;
   }
-  return bytes;
+
+  /** Bytes of their own buffer, so that typed arrays may lie over them. */
+  read(position: number, length: number): Buffer {
+    const bytes = Buffer.from(new ArrayBuffer(length));
+    if (this.#held) {
+      this.#held.copy(bytes, 0, position, position + length);
+      return bytes;
+    }
+    for (let at = 0; at < length; ) {
+      const got = readSync(this.#file, bytes, at, length - at, position + at);
+      if (got === 0) throw new PalateError('BAD_USER_INPUT', 'A file of the snapshot ends too early.');
+      at += got;
+    }
+    return bytes;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
 }
 
 const bytesOf = (numbers: Uint16Array | Float32Array | Uint32Array): Uint8Array =>
