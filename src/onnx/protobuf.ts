@@ -41,7 +41,10 @@ export class ProtobufWriter {
   message(field: number, write: (message: ProtobufWriter) => void): this {
     const nested = new ProtobufWriter();
     write(nested);
-    return this.bytes(field, nested.finish());
+    this.#tag(field, LENGTH_DELIMITED);
+    this.#varint(nested.#length);
+    for (const chunk of nested.#chunks) this.#append(chunk); // not joined: weights would be copied at every level
+    return this;
   }
 
   /** All that was written, in one array. */
