@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
+  GetBucketVersioningCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -61,7 +62,9 @@ export class S3Bucket {
     const client = clientOf(options);
     try {
       await new S3Bucket(client, options.bucket, SILENT).#tryAll(`${prefix}check-${randomUUID()}`);
-      return new S3Bucket(client, options.bucket, log);
+      const bucket = new S3Bucket(client, options.bucket, log);
+      await bucket.#warnOfVersions();
+      return bucket;
     } catch (error) {
       client.destroy();
       throw error;
@@ -166,6 +169,15 @@ export class S3Bucket {
     }
   }
 
+  /** A server that has no versions, or a key that may not ask for them, is no reason not to start. */
+  async #warnOfVersions(): Promise<void> {
+    const command = new GetBucketVersioningCommand({ Bucket: this.#name });
+    const { Status } = await this.#client.send(command).catch(() => ({ Status: undefined }));
+    if (Status !== 'Enabled') return;
+    const reason = 'it keeps old versions of objects, and what is erased lives on in them: turn versioning off';
+    this.#log.warn({ bucket: this.#name, reason }, 'the bucket of the stored files should not be used as it is');
+  }
+
   #at(key: string): { Bucket: string; Key: string } {
     return { Bucket: this.#name, Key: key };
   }
@@ -208,7 +220,13 @@ function clientOf({ endpoint, region, credentials, pathStyle, idleMs = IDLE_MS }
     region,
     forcePathStyle: pathStyle,
     maxAttempts: ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: idleMs },
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      socketTimeout: idleMs,
+      // What waits for a connection counts as what cannot have one; how many there are, others bound.
+      httpAgent: { maxSockets: Number.POSITIVE_INFINITY },
+      httpsAgent: { maxSockets: Number.POSITIVE_INFINITY },
+    },
     // Others than AWS refuse, or do not know, the checksums that are newer than the protocol; the signature has one.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

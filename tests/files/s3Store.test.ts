@@ -110,6 +110,18 @@ describe('a start', () => {
   });
 });
 
+it('warns of a bucket in which erased files live on, and minds no key that may not ask', async () => {
+  server.fail('denied', 'GetBucketVersioning');
+  await withStore(async () => {});
+  expect(reasons).toEqual([]);
+  server.mend();
+  server.keepVersions();
+  await withStore(async () => {});
+  expect(reasons).toEqual([
+    'it keeps old versions of objects, and what is erased lives on in them: turn versioning off',
+  ]);
+});
+
 describe('a server', () => {
   it.each(Object.entries(ASKED))('that fails at %s is asked three times, then told of', async (operation, ask) => {
     await withStore(async (store) => {

@@ -33,6 +33,8 @@ export interface S3Server {
   /** Lets requests of this operation, or all, fail from now on: so many, or until {@link mend}. */
   fail(fault: Fault, operation?: string | null, times?: number): void;
   mend(): void;
+  /** Has the bucket keep old versions. */
+  keepVersions(): void;
   close(): Promise<void>;
 }
 
@@ -55,6 +57,7 @@ class S3Error extends Error {
 export async function s3Server(): Promise<S3Server> {
   const objects = new Map<string, StoredObject>();
   const counts: Record<string, number> = {};
+  let versioning = '';
   let failing: { fault: Fault; operation: string | null; times: number } | null = null;
 
   const server = createServer((request, response) => {
@@ -136,6 +139,10 @@ export async function s3Server(): Promise<S3Server> {
       response.writeHead(200, { 'content-type': 'application/xml' });
       response.end(`<DeleteResult>${errors.join('')}</DeleteResult>`);
     },
+    GetBucketVersioning(_, response) {
+      response.writeHead(200, { 'content-type': 'application/xml' });
+      response.end(`<VersioningConfiguration>${versioning}</VersioningConfiguration>`);
+    },
     ListObjectsV2({ query }, response) {
       response.writeHead(200, { 'content-type': 'application/xml' }).end(listing([...objects.keys()].sort(), query));
     },
@@ -162,6 +169,9 @@ export async function s3Server(): Promise<S3Server> {
     mend() {
       failing = null;
     },
+    keepVersions() {
+      versioning = '<Status>Enabled</Status>';
+    },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -170,7 +180,10 @@ export async function s3Server(): Promise<S3Server> {
 }
 
 function operationOf(method: string, key: string, query: URLSearchParams): string {
-  if (key === '') return method === 'POST' && query.has('delete') ? 'DeleteObjects' : 'ListObjectsV2';
+  if (key === '') {
+    if (query.has('versioning')) return 'GetBucketVersioning';
+    return method === 'POST' && query.has('delete') ? 'DeleteObjects' : 'ListObjectsV2';
+  }
   return `${{ PUT: 'Put', GET: 'Get', HEAD: 'Head', DELETE: 'Delete' }[method]}Object`;
 }
 
