@@ -90,10 +90,65 @@ export const SETTINGS = {
   }),
   dataDirectory: setting<string>({
     variable: 'PALATE_DATA_DIR',
-    doc: 'The folder of the embedded database, of the pictures, of the models and of the link-signing key.',
+    doc: 'The folder of the embedded database, of the pictures, of the models, of trainings under way and of the link-signing key.',
     allowed: 'a path',
     default: './.palate',
     parse: z.string(),
+  }),
+  s3Bucket: setting<string | null>({
+    variable: 'PALATE_S3_BUCKET',
+    doc: 'A bucket of an S3-compatible server, for the pictures and models of all replicas. Unset, they lie in PALATE_DATA_DIR.',
+    allowed: 'the name of a bucket',
+    default: null,
+    parse: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+  }),
+  s3Prefix: setting<string | null>({
+    variable: 'PALATE_S3_PREFIX',
+    doc: 'What stands before pictures/ and models/ in the bucket, where it holds other things too.',
+    allowed: 'a path of letters, digits, ., _ and -, without . and ..',
+    default: null,
+    parse: z
+      .string()
+      .max(500)
+      .regex(/^(?!\.{1,2}(\/|$))[\w.-]+(\/(?!\.{1,2}(\/|$))[\w.-]+)*\/?$/)
+      .transform((text) => text.replace(/\/$/, '')),
+  }),
+  s3Endpoint: setting<string | null>({
+    variable: 'PALATE_S3_ENDPOINT',
+    doc: 'The address of the server, without the bucket: of MinIO, Garage, R2 and others. Unset, that of AWS in the region.',
+    allowed: 'an http:// or https:// address without a name and password in it',
+    default: null,
+    parse: address('http:', 'https:').refine((text) => /^https?:\/\/[^@?#]*$/.test(text)),
+  }),
+  s3Region: setting<string>({
+    variable: 'PALATE_S3_REGION',
+    doc: "The bucket's region; other servers than AWS say what they take.",
+    allowed: 'letters, digits and -',
+    default: 'us-east-1',
+    parse: z.string().regex(/^[A-Za-z0-9-]{1,60}$/),
+  }),
+  s3PathStyle: setting<boolean | null>({
+    variable: 'PALATE_S3_PATH_STYLE',
+    doc: 'Whether addresses have the bucket in their path instead of before the host. Unset, they have with PALATE_S3_ENDPOINT.',
+    allowed: ON_OFF,
+    default: null,
+    parse: onOff,
+  }),
+  s3AccessKeyId: setting<string | null>({
+    variable: 'PALATE_S3_ACCESS_KEY_ID',
+    doc: "The id of the key to the bucket. Unset, credentials are those of the environment: AWS's variables, its files, or the machine's role.",
+    allowed: 'up to 500 characters without spaces',
+    default: null,
+    secret: true,
+    parse: z.string().regex(/^[!-~]{1,500}$/),
+  }),
+  s3SecretAccessKey: setting<string | null>({
+    variable: 'PALATE_S3_SECRET_ACCESS_KEY',
+    doc: 'The secret of the key to the bucket.',
+    allowed: 'up to 500 characters without spaces',
+    default: null,
+    secret: true,
+    parse: z.string().regex(/^[!-~]{1,500}$/),
   }),
   databaseUrl: setting<string | null>({
     variable: 'DATABASE_URL',
@@ -322,9 +377,28 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     faults.push(`${definition.variable}: ${shown} is not ${definition.allowed}.`);
     return [name, definition.default];
   });
+  const isSet = (name: keyof typeof SETTINGS) => (environment[SETTINGS[name].variable]?.trim() ?? '') !== '';
+  for (const [name, needed] of NEEDS) {
+    if (!isSet(name) || isSet(needed)) continue;
+    faults.push(
+      `${SETTINGS[name].variable}: It means nothing without ${SETTINGS[needed].variable}: set that, or unset this.`,
+    );
+  }
   if (faults.length > 0) throw new PalateError('BAD_USER_INPUT', faults.join('\n'));
   return Object.fromEntries(values) as Config;
 }
+
+/** Settings that mean nothing without another. */
+const NEEDS: readonly (readonly [keyof typeof SETTINGS, keyof typeof SETTINGS])[] = [
+  ['s3Prefix', 's3Bucket'],
+  ['s3Endpoint', 's3Bucket'],
+  ['s3Region', 's3Bucket'],
+  ['s3PathStyle', 's3Bucket'],
+  ['s3AccessKeyId', 's3Bucket'],
+  ['s3SecretAccessKey', 's3Bucket'],
+  ['s3AccessKeyId', 's3SecretAccessKey'],
+  ['s3SecretAccessKey', 's3AccessKeyId'],
+];
 
 /** One row a setting for docs/configuration.md and `--help`, in the order of the table. */
 export function describeSettings(): {

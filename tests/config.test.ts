@@ -65,7 +65,46 @@ it('reads hosts in the spelling that they have in an address', () => {
   }
 });
 
+it('reads where a bucket is, and names a setting that means nothing without another', () => {
+  const bucket = { PALATE_S3_BUCKET: 'taste', PALATE_S3_ENDPOINT: 'https://s3.example/', PALATE_S3_PREFIX: 'a/b.c/' };
+  expect(readConfig(bucket)).toMatchObject({
+    ...{ s3Bucket: 'taste', s3Endpoint: 'https://s3.example', s3Prefix: 'a/b.c', s3Region: 'us-east-1' },
+    ...{ s3PathStyle: null, s3AccessKeyId: null, s3SecretAccessKey: null },
+  });
+  const lacking = (environment: Record<string, string>, ...pairs: [string, string][]) =>
+    expect(() => readConfig(environment)).toThrow(
+      pairs.map(([name, other]) => `${name}: It means nothing without ${other}: set that, or unset this.`).join('\n'),
+    );
+  lacking({ PALATE_S3_ENDPOINT: 'https://s3.example' }, ['PALATE_S3_ENDPOINT', 'PALATE_S3_BUCKET']);
+  lacking(
+    { PALATE_S3_PREFIX: 'a', PALATE_S3_REGION: 'x', PALATE_S3_PATH_STYLE: 'on' },
+    ...(['PREFIX', 'REGION', 'PATH_STYLE'] as const).map((name): [string, string] => [
+      `PALATE_S3_${name}`,
+      'PALATE_S3_BUCKET',
+    ]),
+  );
+  const [id, secret] = ['PALATE_S3_ACCESS_KEY_ID', 'PALATE_S3_SECRET_ACCESS_KEY'];
+  lacking({ PALATE_S3_BUCKET: 'taste', [id]: 'AKIA' }, [id, secret]);
+  lacking({ PALATE_S3_BUCKET: 'taste', [secret]: 'hunter2' }, [secret, id]);
+});
+
+it.each([
+  ['PALATE_S3_BUCKET', ['Taste', 'a', 'a/b', '-ab', 'a'.repeat(64), '..']],
+  ['PALATE_S3_PREFIX', ['/', '/a', 'a//b', '..', 'a/../b', './a', 'a/.', 'a b', 'ä']],
+  ['PALATE_S3_ENDPOINT', ['s3.example', 'ftp://s3.example', 'https://key:secret@s3.example', 'https://s3.example/?a']],
+  ['PALATE_S3_REGION', ['eu west', 'a.b', '/']],
+  ['PALATE_S3_PATH_STYLE', ['yes']],
+])('refuses %s=%j', (variable, texts) => {
+  for (const text of texts) {
+    expect(() => readConfig({ PALATE_S3_BUCKET: 'taste', [variable]: text })).toThrow(`${variable}: "${text}" is not `);
+  }
+});
+
 it('never shows a secret', () => {
+  const key = { PALATE_S3_ACCESS_KEY_ID: 'AKIA hunter2', PALATE_S3_SECRET_ACCESS_KEY: 'hunter2 hunter2' };
+  expect(() => readConfig({ PALATE_S3_BUCKET: 'taste', ...key })).toThrow(
+    /^PALATE_S3_ACCESS_KEY_ID: The value is not [^\n]*\nPALATE_S3_SECRET_ACCESS_KEY: The value is not [^\n]*$/,
+  );
   expect(() => readConfig({ DATABASE_URL: 'mysql://palate:hunter2@db' })).toThrow(
     /^DATABASE_URL: The value is not a postgres:\/\/ or postgresql:\/\/ address\.$/,
   );

@@ -5,7 +5,7 @@
 import { NO_TENANT } from '../database/client.ts';
 import type { Model } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
-import type { FileStore } from '../files/store.ts';
+import { type FileStore, StoreUnreachable } from '../files/store.ts';
 import { type ModelArtifact, towerHash } from '../model/artifact.ts';
 import { packModel, unpackModel } from '../model/artifactFile.ts';
 import type { BaseModel } from './tenants.ts';
@@ -16,7 +16,10 @@ export type ModelFile = Pick<Model, 'tenantId' | 'sha256' | 'parentId'>;
 /** Whose folder a version's file lies in. */
 export const folderOf = ({ tenantId, parentId }: ModelFile): string => (parentId === null ? NO_TENANT : tenantId);
 
-/** Reads and verifies a version's file. Throws NOT_READY that names the file and what is wrong with it. */
+/**
+ * Reads and verifies a version's file. Throws NOT_READY that names the file and what is wrong with it, StoreUnreachable
+ * where it may be right and cannot be had now.
+ */
 export async function readModelFile(files: FileStore, row: ModelFile): Promise<ModelArtifact> {
   try {
     const artifact = unpackModel(await files.get(folderOf(row), row.sha256));
@@ -24,6 +27,7 @@ export async function readModelFile(files: FileStore, row: ModelFile): Promise<M
     if (actual === row.sha256) return artifact;
     throw new PalateError('BAD_USER_INPUT', `It holds the weights ${actual}.`);
   } catch (cause) {
+    if (cause instanceof StoreUnreachable) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new PalateError('NOT_READY', `The model file ${folderOf(row)}/${row.sha256} cannot be used: ${why}`, {
       cause,
@@ -48,7 +52,10 @@ export async function keepTrained(files: FileStore, tenantId: string, artifact: 
 export async function keepShipped(files: FileStore, artifact: ModelArtifact): Promise<void> {
   const { sha256 } = artifact.manifest.weights;
   const row = { tenantId: NO_TENANT, sha256, parentId: null };
-  const kept = await readModelFile(files, row).catch(() => null);
+  const kept = await readModelFile(files, row).catch((error: unknown) => {
+    if (error instanceof StoreUnreachable) throw error;
+    return null;
+  });
   if (!kept) await files.remove(NO_TENANT, sha256);
   await files.put(NO_TENANT, sha256, packModel(artifact));
 }

@@ -140,7 +140,7 @@ export class Networks {
       this.#options.log.error({ err: error, tenant: tenantId, model: id, version }, 'a model version is refused');
       const refusal = new PalateError(
         'NOT_READY',
-        `Model version ${version} cannot be used: its file is missing, damaged or of a newer format. Whoever runs the service finds the reason in its log.`,
+        `Model version ${version} cannot be used: its file is missing, damaged, of a newer format or cannot be reached. Whoever runs the service finds the reason in its log.`,
         { cause: error },
       );
       this.#refused.set(key, refusal);

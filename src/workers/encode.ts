@@ -13,7 +13,7 @@ import { keptModels } from '../domain/preparing.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { holdVersions } from '../domain/versionTurns.ts';
 import { PalateError } from '../errors.ts';
-import type { FileStore } from '../files/store.ts';
+import { type FileStore, StoreUnreachable } from '../files/store.ts';
 import { fromHalfFloats, toHalfFloats, withinHalfFloats } from '../halfFloats.ts';
 import type { ImageEncoder, TextEncoder } from '../inference/encoding/index.ts';
 import type { Job, Queue } from '../queue/queue.ts';
@@ -32,6 +32,9 @@ const JOBS_AT_ONCE = 32;
 /** Images made ready in one transaction; their files are held in memory meanwhile. */
 const IMAGES_AT_ONCE = 16;
 
+/** What keeps the bytes is given so long to come back. */
+const AGAIN = { afterSeconds: 60 };
+
 const NO_NUMBER = 'its encoder gave what is no number';
 const GIVEN_UP = 'it could not be encoded for a reason of the service; upload it again, or ask who runs the service';
 
@@ -42,7 +45,10 @@ export function startEncoding(platform: EncodePlatform): Promise<void> {
   );
 }
 
-/** Does jobs of one tenant, within its `withTenant`. What throws is tried again; after the last attempt it is FAILED. */
+/**
+ * Does jobs of one tenant, within its `withTenant`. What throws is tried again; after the last attempt it is FAILED, but
+ * where the bytes could not be reached: then it is as if the images had come in anew.
+ */
 export async function encodeJobs(
   platform: EncodePlatform,
   jobs: readonly Job<'encode'>[],
@@ -56,7 +62,12 @@ export async function encodeJobs(
       while (!(await encodeImages(platform, await towersToFill(platform), tenantId, some)));
     }
   } catch (error) {
-    const givenUp = jobs.filter(({ lastAttempt }) => lastAttempt).flatMap(({ data }) => data.imageIds);
+    const last = jobs.filter(({ lastAttempt }) => lastAttempt).map(({ data }) => data);
+    if (error instanceof StoreUnreachable) {
+      await platform.database.$transaction((rows) => platform.queue.send(rows, 'encode', last, AGAIN));
+      throw error;
+    }
+    const givenUp = last.flatMap(({ imageIds }) => imageIds);
     await platform.database.image.updateMany({
       where: { id: { in: givenUp }, status: 'PENDING' },
       data: { status: 'FAILED', statusReason: GIVEN_UP },

@@ -16,7 +16,6 @@ import { retryPromotions } from '../domain/selfPromotion.ts';
 import { eraseOrphans, eraseStrayFolders, eraseStrayWeights, retryErasing } from '../domain/storedFiles.ts';
 import { readTenant } from '../domain/tenants.ts';
 import { requeueTrainings } from '../domain/trainingChanges.ts';
-import { FOLDERS } from '../files/store.ts';
 import { takeOutStrayJobs } from '../queue/queue.ts';
 
 /** As much of a logger as this needs. */
@@ -112,13 +111,19 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await retryPromotions(platform);
   await requestMissingExemplars(platform);
   await maintainModels(platform, stop);
-  for (const [i, folder] of FOLDERS.entries()) {
+  for (const folder of inTurn(platform.pictures.folders, now)) {
     if (stop?.aborted) return;
-    if (i % HOURS_A_DAY !== now.getUTCHours()) continue;
     await eraseOrphans(platform, folder, now);
+  }
+  for (const folder of inTurn(platform.weights.folders, now)) {
+    if (stop?.aborted) return;
     await eraseStrayWeights(platform, folder, now);
   }
 }
+
+/** Those whose hour it is. */
+const inTurn = (folders: readonly string[], now: Date): string[] =>
+  folders.filter((_, i) => i % HOURS_A_DAY === now.getUTCHours());
 
 /**
  * A newer base model than the tenant's is offered to it, but not by a process that was running before the tenant was

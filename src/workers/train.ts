@@ -30,6 +30,7 @@ import {
 } from '../domain/trainingRuns.ts';
 import { ItemError } from '../domain/userErrors.ts';
 import { PalateError } from '../errors.ts';
+import { StoreUnreachable } from '../files/store.ts';
 import { loadArtifact } from '../inference/preferenceModel.ts';
 import { itemVectorSize } from '../model/architecture.ts';
 import { type ModelArtifact, towerHash } from '../model/artifact.ts';
@@ -74,6 +75,9 @@ const SEEN_MS = 2_000;
 const SWEEP_MS = 60 * 60 * 1000;
 /** Where people are erased during each of so many runs, it is given up. */
 const MOST_RUNS = 3;
+/** Stored files that cannot be reached are waited for, ever longer, for some ten minutes an attempt. */
+const MOST_WAITS = 24;
+const LONGEST_WAIT_SECONDS = 30;
 /** What a disk says that cannot take more, or at all. */
 const DISK_FAULTS = ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO'];
 
@@ -220,7 +224,7 @@ class Run {
   async #once(folder: TrainingFolder): Promise<Ending | null> {
     const { database } = this.#platform;
     const active = await database.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
-    const parent = await loadWeights(this.#platform, active.sha256);
+    const parent = await this.#reaching(() => loadWeights(this.#platform, active.sha256));
     await writeArtifact(folder.parent, parent);
     const datasetSha256 = await this.#snapshot(folder, parent);
     await noteDataset(this.#platform, this.#job, datasetSha256);
@@ -288,17 +292,33 @@ class Run {
       seed: this.#job.seed,
       datasetSha256,
       evaluation: evaluationOf(measured, active.id),
-      peopleIds: learnersOf(folder.snapshot),
     };
     this.#ending.signal.throwIfAborted();
     try {
-      await addCandidate(this.#platform, candidate, (transaction, model) =>
-        succeed(transaction, this.#platform, this.#job, model, learnersOf(folder.snapshot)),
+      const people = () => learnersOf(folder.snapshot);
+      await this.#reaching(() =>
+        addCandidate(this.#platform, { ...candidate, peopleIds: people() }, (transaction, model) =>
+          succeed(transaction, this.#platform, this.#job, model, people()),
+        ),
       );
       return null;
     } catch (error) {
       if (!(error instanceof ItemError && error.code === 'CONFLICT')) throw error;
       return { status: 'DECLINED', reason: error.message };
+    }
+  }
+
+  /** Hours of work are not given up for stored files that cannot be reached now. */
+  async #reaching<T>(work: () => Promise<T>): Promise<T> {
+    for (let waits = 0; ; waits++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof StoreUnreachable) || waits === MOST_WAITS) throw error;
+        this.#options.log.error({ err: error, job: this.#job.id }, 'a training waits for the stored files');
+        const seconds = Math.min(2 ** waits, LONGEST_WAIT_SECONDS);
+        await delay(seconds * 1000, undefined, { signal: this.#ending.signal });
+      }
     }
   }
 
@@ -340,6 +360,7 @@ function endingOf(error: unknown): Ending | null {
   if (error instanceof CancelAsked) return { status: 'CANCELLED' };
   const { code = '' } = error as { code?: string };
   if (DISK_FAULTS.includes(code)) return { status: 'FAILED', reason: `The disk: ${messageOf(error)}` };
+  if (error instanceof StoreUnreachable) return null;
   if (error instanceof PalateError) return { status: 'FAILED', reason: error.message };
   return null;
 }

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromGlobalId, toGlobalId } from '../../src/domain/ids.ts';
 import { eraseFiles } from '../../src/domain/storedFiles.ts';
-import { DiskStore } from '../../src/files/store.ts';
+import { DiskStore } from '../../src/files/diskStore.ts';
 import { type TestService, type TestTenant, testService } from '../http/service.ts';
+import { s3Server } from '../support/s3Server.ts';
 import { palate } from './palate.ts';
 
 let service: TestService;
@@ -22,10 +23,9 @@ afterAll(async () => {
   await rm(dataDirectory, { recursive: true, force: true });
 });
 
-const traces = (...args: string[]) =>
-  palate(['traces', ...args], {
-    environment: { DATABASE_URL: service.test.ownerUrl, PALATE_DATA_DIR: dataDirectory },
-  });
+const tracesWith = (environment: Readonly<Record<string, string>>, ...args: string[]) =>
+  palate(['traces', ...args], { environment: { DATABASE_URL: service.test.ownerUrl, ...environment } });
+const traces = (...args: string[]) => tracesWith({ PALATE_DATA_DIR: dataDirectory }, ...args);
 
 it('finds a person before the erasure, and after it nothing but where their random id is kept', async () => {
   const [user] = (await tenant.people('ada@example.org')) as [string];
@@ -77,14 +77,21 @@ it("sees another tenant's rows as little as the tenant does", async () => {
   expect((await traces('--tenant', tenant.id, 'bea@example.org')).status).toBe(0);
 });
 
-it('looks among the names of the models too', async () => {
+it('looks among the names of the models too, on the disk or in the bucket', async () => {
   const weights = await DiskStore.open(join(dataDirectory, 'models'));
   const sha256 = 'd'.repeat(64);
   await weights.put(tenant.id, sha256, Buffer.from('a model'));
   const found = await traces('--tenant', tenant.id, sha256);
   expect(found).toMatchObject({ status: 3, stdout: `${sha256}  models  1\n` });
-  await weights.removeTenant(tenant.id);
-  expect(await traces('--tenant', tenant.id, sha256)).toMatchObject({ status: 0, stdout: 'Nothing is found.\n' });
+
+  const s3 = await s3Server();
+  const key = `${tenant.id}/dd/${sha256}`;
+  s3.write(`pictures/${key}`);
+  expect(await tracesWith(s3.environment, '--tenant', tenant.id, sha256)).toMatchObject({
+    ...{ status: 3, stdout: `${sha256}  pictures  1\n` },
+  });
+  expect(s3.keys()).toEqual([`pictures/${key}`]);
+  await s3.close();
 });
 
 it('says what is wrong with its arguments', async () => {

@@ -339,7 +339,7 @@ it.each([
     await expect(promote(service, third.id, null)).rejects.toMatchObject({
       code: 'NOT_READY',
       message: expect.stringContaining(
-        'Model version 2 cannot be used: its file is missing, damaged or of a newer format.',
+        'Model version 2 cannot be used: its file is missing, damaged, of a newer format or cannot be reached.',
       ),
     });
     await expect(loadWeights(service, third.sha256)).rejects.toMatchObject({

@@ -16,7 +16,7 @@ import { toGlobalId } from '../../src/domain/ids.ts';
 import { Networks } from '../../src/domain/models.ts';
 import { PictureLinks } from '../../src/domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../src/domain/platform.ts';
-import { DiskStore } from '../../src/files/store.ts';
+import { openFileStores } from '../../src/files/open.ts';
 import { createServer, type ServerOptions, stopServer } from '../../src/http/server.ts';
 import { encodeJobs } from '../../src/workers/encode.ts';
 import { findExemplars } from '../../src/workers/exemplars.ts';
@@ -88,8 +88,14 @@ pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
   return Reflect.apply(send, this, args);
 } as typeof send;
 
-/** @param overrides of the server's options, which are those of a service without settings. */
-export async function testService(overrides: Partial<ServerOptions> = {}): Promise<TestService> {
+/**
+ * @param overrides of the server's options, which are those of a service without settings
+ * @param environment settings that say where files lie: in a folder of the service's own where it says nothing
+ */
+export async function testService(
+  overrides: Partial<ServerOptions> = {},
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestService> {
   const test = await testDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'palate-http-'));
   const pictureFolder = join(directory, 'pictures');
@@ -105,12 +111,13 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
   let url = '';
   const logLines: string[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
-  const weights = await DiskStore.open(join(directory, 'models'));
+  const files = await openFileStores(readConfig({ PALATE_DATA_DIR: directory, ...environment }), log);
+  const { pictures, weights } = files;
   const platform = createPlatform(
     {
       database: test.database,
       queue: test.queue,
-      pictures: await DiskStore.open(pictureFolder),
+      pictures,
       pictureLimits: { maxBytes: 200_000, maxPixels: 1_000_000 },
       weights,
       networks: new Networks({ base: model, files: weights, maxBytes: 100_000_000, log }),
@@ -194,6 +201,7 @@ export async function testService(overrides: Partial<ServerOptions> = {}): Promi
       await platform.networks.close();
       await Promise.all([model, imageEncoder, textEncoder].map((network) => network.close()));
       await test.close();
+      files.close();
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { type Database, withTenant } from '../../src/database/client.ts';
 import type { Image } from '../../src/database/generated/client.ts';
-import { DiskStore } from '../../src/files/store.ts';
+import { DiskStore } from '../../src/files/diskStore.ts';
 import { fromHalfFloats, LARGEST_HALF } from '../../src/halfFloats.ts';
 import {
   type ImageEncoder,

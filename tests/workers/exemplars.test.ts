@@ -13,7 +13,7 @@ import { toItemVector } from '../../src/domain/itemVectors.ts';
 import type { Networks } from '../../src/domain/models.ts';
 import type { Platform } from '../../src/domain/platform.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
-import { DiskStore } from '../../src/files/store.ts';
+import { DiskStore } from '../../src/files/diskStore.ts';
 import { DEMO_PICTURES, gallery } from '../../src/gallery/gallery.ts';
 import { renderPicture } from '../../src/gallery/picture.ts';
 import {

@@ -16,6 +16,7 @@ import type { Platform } from '../../src/domain/platform.ts';
 import { deleteTenant } from '../../src/domain/tenantDeletion.ts';
 import { hasEnded } from '../../src/domain/trainingChanges.ts';
 import { cancelTraining, requestTraining } from '../../src/domain/trainingJobs.ts';
+import { StoreUnreachable } from '../../src/files/store.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { partOfPerson } from '../../src/training/feedback/people.ts';
 import { startTrainings, type Trainings } from '../../src/workers/train.ts';
@@ -159,7 +160,7 @@ describe('a training', () => {
     await expectNothingLeft(tenant);
   });
 
-  it('goes on from its checkpoint to the same bytes, where its worker stops and then its process is killed', async () => {
+  it('goes on to the same bytes, where its worker stops, its process is killed and its files cannot be reached', async () => {
     await forgetCandidates(tenant);
     const job = await ask(tenant, { seed: 5 });
     await until(tenant, job, ({ losses }) => losses.length > 50);
@@ -169,9 +170,18 @@ describe('a training', () => {
     await work();
     await until(tenant, job, ({ stage }) => stage === 'evaluating');
     process.kill(children[1]!.pid, 'SIGKILL');
+    let puts = 0;
+    const { weights } = platform;
+    const put = weights.put.bind(weights);
+    weights.put = async (...args) => {
+      if (puts++ === 0) throw new StoreUnreachable('for a moment');
+      await put(...args);
+    };
     const again = await untilEnded(tenant, job);
     expect(again).toMatchObject({ status: 'SUCCEEDED', deaths: 1, attempt: 2 });
     expect(children).toHaveLength(3);
+    weights.put = put;
+    expect(puts).toBe(2);
     expect(again.model!.sha256).toBe(whole.model!.sha256);
     const curve = ({ losses }: Seen) => losses.map(({ jobId: _, ...loss }) => loss);
     expect(curve(again)).toEqual(curve(whole));

@@ -6,7 +6,7 @@ import { keepShipped } from '../../../src/domain/modelFiles.ts';
 import { Networks } from '../../../src/domain/models.ts';
 import { PictureLinks } from '../../../src/domain/pictureLinks.ts';
 import { createPlatform, type Platform } from '../../../src/domain/platform.ts';
-import { DiskStore } from '../../../src/files/store.ts';
+import { DiskStore } from '../../../src/files/diskStore.ts';
 import { PreferenceModel } from '../../../src/inference/preferenceModel.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
 import { tokenParts } from '../../../tests/support/tokens.ts';

@@ -18,7 +18,7 @@ import { SecretBox } from '../../domain/secretBox.ts';
 import { startKeepingShown } from '../../domain/shownScores.ts';
 import { startWatching } from '../../domain/trainingProgress.ts';
 import { PalateError } from '../../errors.ts';
-import { DiskStore } from '../../files/store.ts';
+import { openFileStores } from '../../files/open.ts';
 import { createServer, stopServer } from '../../http/server.ts';
 import { readSigningKey } from '../../http/signingKey.ts';
 import {
@@ -117,7 +117,8 @@ async function openPlatform({ config, log, closers }: Opening, address: { readon
   ]);
   const networks = [baseModel, imageEncoder, textEncoder];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
-  const weights = await DiskStore.open(join(config.dataDirectory, 'models'));
+  const { pictures, weights, close: closeFiles } = await openFileStores(config, log);
+  closers.push({ what: 'the stored files', close: async () => closeFiles() });
   await keepShipped(weights, baseModel.artifact);
   const queue = await openQueue(serviceUrl, (error) => log.warn({ err: error }, 'the queue lost a connection'));
   closers.push({ what: 'the queue', close: () => queue.stop(config.shutdownSeconds) });
@@ -128,7 +129,7 @@ async function openPlatform({ config, log, closers }: Opening, address: { readon
     {
       database,
       queue,
-      pictures: await DiskStore.open(join(config.dataDirectory, 'pictures')),
+      pictures,
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
       weights,
       networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, log }),
