@@ -89,33 +89,37 @@ interface Opening {
 
 async function open(opening: Opening, { api, work }: ServiceParts): Promise<Omit<Service, 'stop'>> {
   const address = { url: '' };
-  const opened = await openPlatform(opening, address);
-  if (api) await startApi(opening, opened, address);
-  if (work) await startWork(opening, opened);
-  return { url: api ? address.url : null, platform: opened.platform };
+  const { platform, encoders, serviceUrl } = await openPlatform(opening, address, work);
+  if (api) await startApi(opening, { platform, serviceUrl }, address);
+  if (encoders) await startWork(opening, { platform, serviceUrl }, encoders);
+  return { url: api ? address.url : null, platform };
 }
 
 interface Opened {
   readonly platform: Platform;
-  readonly imageEncoder: ImageEncoder;
-  readonly textEncoder: TextEncoder;
   /** The database as the service's role. */
   readonly serviceUrl: string;
 }
 
-/** @param address filled in when the API listens */
-async function openPlatform({ config, log, closers }: Opening, address: { readonly url: string }): Promise<Opened> {
+/** What only a worker needs. */
+interface Encoders {
+  readonly imageEncoder: ImageEncoder;
+  readonly textEncoder: TextEncoder;
+}
+
+/** @param address filled in when the API listens; @param work whether the encoders are opened too */
+async function openPlatform(
+  { config, log, closers }: Opening,
+  address: { readonly url: string },
+  work: boolean,
+): Promise<Opened & { readonly encoders: Encoders | null }> {
   const databaseUrl = config.databaseUrl ?? (await openEmbedded({ config, log, closers }));
   const serviceUrl = await prepareDatabase(databaseUrl);
   await prepareQueue(databaseUrl);
   const database = openDatabase(serviceUrl, config.databaseConnections);
   closers.push({ what: 'the database connections', close: () => database.$disconnect() });
-  const [baseModel, imageEncoder, textEncoder] = await Promise.all([
-    PreferenceModel.load(SHIPPED_MODEL),
-    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { background: true }),
-    loadTextEncoder(SHIPPED_TEXT_ENCODER, { background: true }),
-  ]);
-  const networks = [baseModel, imageEncoder, textEncoder];
+  const [baseModel, encoders] = await Promise.all([PreferenceModel.load(SHIPPED_MODEL), work ? openEncoders() : null]);
+  const networks = [baseModel, ...Object.values(encoders ?? {})];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
   const { pictures, weights, close: closeFiles } = await openFileStores(config, log);
   closers.push({ what: 'the stored files', close: async () => closeFiles() });
@@ -147,7 +151,15 @@ async function openPlatform({ config, log, closers }: Opening, address: { readon
     log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
   );
   closers.push({ what: 'the ear for what other replicas erase', close: () => ears.close() });
-  return { platform, imageEncoder, textEncoder, serviceUrl };
+  return { platform, encoders, serviceUrl };
+}
+
+async function openEncoders(): Promise<Encoders> {
+  const [imageEncoder, textEncoder] = await Promise.all([
+    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { background: true }),
+    loadTextEncoder(SHIPPED_TEXT_ENCODER, { background: true }),
+  ]);
+  return { imageEncoder, textEncoder };
 }
 
 async function startApi(
@@ -170,9 +182,12 @@ async function startApi(
   address.url = await listen(server, config);
 }
 
-async function startWork({ config, log, closers }: Opening, opened: Opened): Promise<void> {
-  const { platform, serviceUrl, imageEncoder, textEncoder } = opened;
-  await startEncoding({ ...platform, imageEncoder, textEncoder });
+async function startWork(
+  { config, log, closers }: Opening,
+  { platform, serviceUrl }: Opened,
+  encoders: Encoders,
+): Promise<void> {
+  await startEncoding({ ...platform, ...encoders });
   await startPreparing(platform);
   await startExemplars(platform);
   await startErasing(platform);
