@@ -179,8 +179,6 @@ class Run {
     // What ends an attempt from outside is the cause of whatever else goes wrong in it.
     const error = this.#ending.signal.aborted ? this.#ending.signal.reason : thrown;
     if (error instanceof Stopping) {
-      await this.#reporting;
-      await this.#write().catch(() => {}); // what the checkpoint is past is not told again; without it the curve has a gap
       await giveBack(this.#platform, this.#job);
       throw error;
     }
