@@ -13,9 +13,11 @@ import type { Model } from '../../../src/database/generated/client.ts';
 import { evaluationOf } from '../../../src/domain/evaluations.ts';
 import { loadWeights } from '../../../src/domain/models.ts';
 import type { Platform } from '../../../src/domain/platform.ts';
+import { promote } from '../../../src/domain/registry.ts';
 import { eraseStrayWeights } from '../../../src/domain/storedFiles.ts';
 import { openJob } from '../../../src/domain/trainingChanges.ts';
 import { requestTraining } from '../../../src/domain/trainingJobs.ts';
+import { ItemError } from '../../../src/domain/userErrors.ts';
 import { FOLDERS } from '../../../src/files/store.ts';
 import { PreferenceModel } from '../../../src/inference/preferenceModel.ts';
 import { openQueue, prepareQueue } from '../../../src/queue/queue.ts';
@@ -119,9 +121,12 @@ class KillRun {
     return startWorker(this.#ownerUrl, this.#folder, (pid) => void this.#children.push(pid));
   }
 
-  /** Sees that every tenant trains, kills at some moment, and puts a new worker in the place of one that was killed. */
+  /** Sees that every tenant trains and serves what it learned last, kills at some moment, and puts a new worker in the place of one that was killed. */
   async kill(): Promise<Victim> {
-    for (const tenantId of this.#tenants) await patiently(() => this.#keepTraining(tenantId));
+    for (const tenantId of this.#tenants) {
+      await patiently(() => this.#promoteNewest(tenantId));
+      await patiently(() => this.#keepTraining(tenantId));
+    }
     await delay(this.#random.between(0, MOMENT_MS));
     const victim = this.#random.choose<Victim>(['worker', 'training process', 'database process'], 1)[0]!;
     const done = await this[KILLERS[victim]]();
@@ -138,6 +143,17 @@ class KillRun {
         await requestTraining(rows, this.#platform, { requestedBy: 'a run', seed, promoteIfBetter: true });
       }),
     );
+  }
+
+  /** As an ADMIN would, where it is prepared by now. */
+  async #promoteNewest(tenantId: string): Promise<void> {
+    await withTenant(tenantId, async () => {
+      const newest = await this.#database.model.findFirst({ orderBy: { version: 'desc' } });
+      if (newest?.status !== 'CANDIDATE') return;
+      await promote(this.#platform, newest.id, null).catch((error: unknown) => {
+        if (!(error instanceof ItemError && error.code === 'NOT_READY')) throw error;
+      });
+    });
   }
 
   async killWorker(): Promise<boolean> {
