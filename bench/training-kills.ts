@@ -1,8 +1,10 @@
 /**
  * Does every training end, whatever is killed? Three tenants train on two workers without a pause, on a database of their
- * own; at random moments a worker, a process that trains or one of the database's is killed (SIGKILL), which restarts the
- * database. Then every job must have ended, no file and no process be left, each tenant have one active version, and no
- * version be without its evaluation.
+ * own, and what one has learned is promoted as soon as it can be; at random moments a worker, a process that trains or one
+ * of the database's is killed (SIGKILL), which restarts the database. Then every job must have ended, no process be left
+ * and no file of theirs, each tenant have one active version, and no version be without its evaluation. Weights that no
+ * version names, left between the file and its row, must go with the maintenance's sweep, for which all files are made two
+ * days old.
  *
  *     npm run bench:training-kills -- --kills 100 --seed 1
  *
@@ -30,7 +32,10 @@ console.table({
   ...Object.fromEntries(Object.entries(report.jobs).map(([status, count]) => [`trainings ${status}`, count])),
   'processes that trained': report.processes,
   'trainings taken up again': report.takenUpAgain,
-  'versions promoted': report.promoted,
+  'versions made': report.versions,
+  'of them promoted': report.promoted,
+  'weights files, one a version': report.weights,
+  'weights files of no version, swept': report.sweptWeights,
   faults: report.faults.length,
 });
 if (report.faults.length > 0) {

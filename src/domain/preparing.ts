@@ -6,7 +6,7 @@
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
 import type { Model } from '../database/generated/client.ts';
 import { notify } from '../database/notifications.ts';
-import { isUnderWay, type Queue } from '../queue/queue.ts';
+import { hasJob, type Queue } from '../queue/queue.ts';
 import type { ModelPlatform, ServingModel } from './models.ts';
 import { lockVersions } from './versionTurns.ts';
 
@@ -114,7 +114,7 @@ export async function wantPrepared(transaction: Queries, queue: Queue, modelId: 
   await lockVersions(transaction);
   await transaction.$executeRaw`
     UPDATE models SET wanted_at = now() WHERE tenant_id = ${tenantId}::uuid AND id = ${modelId}::uuid`;
-  if (await isUnderWay(transaction, 'prepare', { modelId })) return;
+  if (await hasJob(transaction, 'prepare', { carrying: { modelId } })) return;
   await queue.send(transaction, 'prepare', [{ tenantId, modelId }]);
 }
 

@@ -76,7 +76,7 @@ export async function retryPromotions({ database, queue }: Platform): Promise<vo
     where: { status: 'SUCCEEDED', promoteIfBetter: true, reason: null, model: { status: 'CANDIDATE' } },
     select: { id: true },
   });
-  if (jobs.length === 0 || (await hasJob(database, 'promote', ['created', 'retry', 'active']))) return;
+  if (jobs.length === 0 || (await hasJob(database, 'promote'))) return;
   const tenantId = currentTenant();
   await database.$transaction((transaction) =>
     queue.send(

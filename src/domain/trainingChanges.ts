@@ -62,7 +62,7 @@ export async function queueNext(transaction: Queries, queue: Queue): Promise<voi
   const running = await transaction.trainingJob.findFirst({ where: { status: 'RUNNING' }, select: { id: true } });
   if (running) return; // when it ends, the next one's place is taken
   const next = await nextJob(transaction);
-  if (!next || (await hasJob(transaction, 'train', ['created', 'retry']))) return;
+  if (!next || (await hasJob(transaction, 'train', { waiting: true }))) return;
   await queue.send(transaction, 'train', [{ tenantId: currentTenant(), jobId: next.id }]);
 }
 
@@ -84,7 +84,7 @@ export async function requeueTrainings(database: { $transaction: TransactionOf }
   await database.$transaction(async (transaction) => {
     await takeTrainingTurn(transaction);
     const open = await openJob(transaction);
-    if (!open || (await hasJob(transaction, 'train', ['created', 'retry', 'active']))) return;
+    if (!open || (await hasJob(transaction, 'train'))) return;
     await queue.send(transaction, 'train', [{ tenantId: currentTenant(), jobId: open.id }]);
   });
 }

@@ -68,7 +68,7 @@ export async function startTraining(
 
 const eventOf = (action: string, { id }: TrainingJob) => ({ action, subject: toGlobalId('TrainingJob', id) });
 
-/** A job is never deleted but with its tenant. */
+/** A job outlives every answer that is kept. */
 function keeping(transaction: Queries): Keeping<TrainingJob> {
   return {
     keep: ({ id }) => ({ ids: [id], userErrors: [], userIds: [] }),

@@ -152,18 +152,25 @@ async function doByTenant<N extends JobName>(
   return results;
 }
 
-/** Whether the session's tenant has a job of this kind in one of these states. */
-export async function hasJob(
+/** Which jobs are looked for. */
+export interface JobsSought<N extends JobName> {
+  /** What they carry, among other things; whatever they do, if left out. */
+  readonly carrying?: Partial<JobData[N]>;
+  /** None that a worker has in hand. */
+  readonly waiting?: boolean;
+}
+
+/** Whether a job of this kind of the session's tenant waits, or is in hand. */
+export async function hasJob<N extends JobName>(
   queries: Queries,
-  name: JobName,
-  states: readonly ('created' | 'retry' | 'active')[],
+  name: N,
+  { carrying = {}, waiting = false }: JobsSought<N> = {},
 ): Promise<boolean> {
-  const [found] = await queries.$queryRaw<[{ there: boolean }]>`
-    SELECT EXISTS (
-      SELECT FROM pgboss.job
-      WHERE name = ${name} AND singleton_key = ${currentTenant()} AND state::text = ANY(${states as string[]}::text[])
-    ) AS there`;
-  return found.there;
+  const states = waiting ? ['created', 'retry'] : ['created', 'retry', 'active'];
+  const found = await queries.$queryRaw<object[]>`
+    SELECT FROM pgboss.job WHERE name = ${name} AND singleton_key = ${currentTenant()}
+      AND state::text = ANY(${states}::text[]) AND data @> ${JSON.stringify(carrying)}::jsonb LIMIT 1`;
+  return found.length > 0;
 }
 
 /**
@@ -184,18 +191,6 @@ export async function takeOutImages(queries: Queries, imageIds: readonly string[
     ), '[]'))
     WHERE singleton_key = ${currentTenant()} AND data -> 'imageIds' ?| ${imageIds}::text[]
       AND NOT (data -> 'imageIds' <@ to_jsonb(${imageIds}::text[]) AND state <> 'active')`;
-}
-
-/** Whether a job of the session's tenant that carries this waits, or is in hand. */
-export async function isUnderWay<N extends JobName>(
-  queries: Queries,
-  name: N,
-  data: Partial<JobData[N]>,
-): Promise<boolean> {
-  const found = await queries.$queryRaw<object[]>`
-    SELECT FROM pgboss.job WHERE name = ${name} AND singleton_key = ${currentTenant()}
-      AND state IN ('created', 'retry', 'active') AND data @> ${JSON.stringify(data)}::jsonb LIMIT 1`;
-  return found.length > 0;
 }
 
 /** Takes out the session's tenant's jobs, but for those that a worker has in hand. */

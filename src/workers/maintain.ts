@@ -16,6 +16,7 @@ import { retryPromotions } from '../domain/selfPromotion.ts';
 import { eraseOrphans, eraseStrayFolders, eraseStrayWeights, retryErasing } from '../domain/storedFiles.ts';
 import { readTenant } from '../domain/tenants.ts';
 import { requeueTrainings } from '../domain/trainingChanges.ts';
+import { sweepTrainingJobs, thinCurves } from '../domain/trainingRemains.ts';
 import { takeOutStrayJobs } from '../queue/queue.ts';
 
 /** As much of a logger as this needs. */
@@ -105,6 +106,8 @@ async function maintainTenant(platform: Platform, stop?: AbortSignal): Promise<v
   await untilFew(() => sweepAnswers(database, now, ROWS_AT_ONCE), stop);
   await untilFew(() => sweepLists(database, now, ROWS_AT_ONCE), stop);
   await untilFew(() => sweepExposures(database, now, ROWS_AT_ONCE), stop);
+  await untilFew(() => sweepTrainingJobs(database, now, ROWS_AT_ONCE), stop);
+  await untilFew(() => thinCurves(database, now, ROWS_AT_ONCE), stop);
   await database.pointLease.deleteMany({ where: { windowStart: { lt: new Date(now.getTime() - LEASE_KEPT_MS) } } });
   await retryErasing(platform);
   await requeueTrainings(database, platform.queue);

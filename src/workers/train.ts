@@ -102,16 +102,17 @@ export async function startTrainings(platform: Platform, options: TrainingOption
 }
 
 /** Removes what trainings that have ended, here or elsewhere, have left on this machine. */
-export function sweepTrainings({ database }: Platform, directory: string): Promise<void> {
-  return sweepFolders(directory, (tenantId, jobIds) =>
-    withTenant(tenantId, async () => {
-      const open = await database.trainingJob.findMany({
-        where: { id: { in: [...jobIds] }, status: { notIn: [...FINAL] } },
-        select: { id: true },
-      });
-      return jobIds.filter((id) => !open.some((job) => job.id === id));
-    }),
-  );
+export function sweepTrainings(platform: Platform, directory: string): Promise<void> {
+  return sweepFolders(directory, (tenantId, jobIds) => withTenant(tenantId, () => endedOf(platform, jobIds)));
+}
+
+/** Those of the session's tenant's jobs that have ended, or are gone. */
+async function endedOf({ database }: Platform, jobIds: readonly string[]): Promise<string[]> {
+  const open = await database.trainingJob.findMany({
+    where: { id: { in: [...jobIds] }, status: { notIn: [...FINAL] } },
+    select: { id: true },
+  });
+  return jobIds.filter((id) => !open.some((job) => job.id === id));
 }
 
 /** Takes the tenant's turn. Throws where the job is to be gone on with: the queue then keeps the tenant's place. */
@@ -182,13 +183,12 @@ class Run {
     // What ends an attempt from outside is the cause of whatever else goes wrong in it.
     const error = this.#ending.signal.aborted ? this.#ending.signal.reason : thrown;
     if (error instanceof Stopping) {
-      await this.#reporting;
-      await this.#write().catch(() => {}); // what the checkpoint is past is not told again; without it the curve has a gap
       await giveBack(this.#platform, this.#job);
       throw error;
     }
     if (error instanceof ClaimLost) {
-      await folder.remove();
+      // Whoever has the job now may share the folder, and goes on with what is in it.
+      if ((await endedOf(this.#platform, [this.#job.id])).length > 0) await folder.remove();
       throw error;
     }
     const ending = endingOf(error);

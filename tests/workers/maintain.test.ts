@@ -88,6 +88,46 @@ it('drops each of them of every tenant when its time has come, and not before', 
   expect(events).toBe(1); // what was done stays
 });
 
+it('thins the curves of trainings that have ended, and forgets those that made no version', async () => {
+  const tenant = await service.tenant();
+  const { database } = service.platform;
+  const job = (status: 'FAILED' | 'SUCCEEDED' | 'DECLINED', modelId: string | null) => ({
+    ...{ tenantId: tenant.id, id: newId(), stage: 'over', requestedBy: 'a test', seed: 1, promoteIfBetter: false },
+    ...{ status, modelId, finishedAt: START },
+  });
+  const points = (jobId: string) =>
+    Array.from({ length: 300 }, (_, i) => ({
+      ...{ tenantId: tenant.id, jobId, step: i + 1, base: 1, contrastive: 1, total: 2 },
+      validationAccuracy: (i + 1) % 50 === 0 ? 0.5 : null,
+    }));
+  const [failed, succeeded, newest] = await tenant.run(async () => {
+    const { id: modelId } = await database.model.findFirstOrThrow();
+    const jobs = [job('FAILED', null), job('SUCCEEDED', modelId), job('DECLINED', null)] as const;
+    await database.trainingJob.createMany({ data: [...jobs] });
+    await database.trainingLoss.createMany({ data: jobs.slice(0, 2).flatMap(({ id }) => points(id)) });
+    return jobs.map(({ id }) => id) as [string, string, string];
+  });
+  const curves = () =>
+    tenant.run(async () => {
+      const rows = await database.trainingLoss.groupBy({ by: 'jobId', _count: true, _max: { step: true } });
+      return Object.fromEntries(rows.map(({ jobId, _count, _max }) => [jobId, [_count, _max.step]]));
+    });
+  const jobs = async () => (await tenant.run(() => database.trainingJob.findMany())).map(({ id }) => id).sort();
+  service.test.time = after(DAY - 1);
+  await round();
+  expect(await curves()).toEqual({ [failed]: [300, 300], [succeeded]: [300, 300] });
+  service.test.time = after(DAY);
+  await round();
+  expect(await curves()).toEqual({ [failed]: [200, 300], [succeeded]: [200, 300] });
+  service.test.time = after(90 * DAY - 1);
+  await round();
+  expect(await jobs()).toEqual([failed, succeeded, newest].sort());
+  service.test.time = after(90 * DAY);
+  await round();
+  expect(await jobs()).toEqual([succeeded, newest].sort());
+  expect(await curves()).toEqual({ [succeeded]: [200, 300] });
+});
+
 it('finds within a day the files that no row needs, and leaves those that may be of a running upload', async () => {
   const tenant = await service.tenant();
   await tenant.upload('#00ff00');

@@ -3,17 +3,22 @@
  * is not as it must be afterwards: every job ended, nothing left behind, one active version a tenant, none without an
  * evaluation.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type Database, openDatabase, prepareDatabase, withTenant } from '../../../src/database/client.ts';
 import { startEmbeddedServer } from '../../../src/database/embeddedServer.ts';
+import type { Model } from '../../../src/database/generated/client.ts';
 import { evaluationOf } from '../../../src/domain/evaluations.ts';
 import { loadWeights } from '../../../src/domain/models.ts';
 import type { Platform } from '../../../src/domain/platform.ts';
+import { promote } from '../../../src/domain/registry.ts';
+import { eraseStrayWeights } from '../../../src/domain/storedFiles.ts';
 import { openJob } from '../../../src/domain/trainingChanges.ts';
 import { requestTraining } from '../../../src/domain/trainingJobs.ts';
+import { ItemError } from '../../../src/domain/userErrors.ts';
+import { FOLDERS } from '../../../src/files/store.ts';
 import { PreferenceModel } from '../../../src/inference/preferenceModel.ts';
 import { openQueue, prepareQueue } from '../../../src/queue/queue.ts';
 import { Random } from '../../../src/random.ts';
@@ -32,6 +37,8 @@ const END_MS = 420_000;
 const LOOK_MS = 200;
 /** The database is away for some seconds while it mends itself. */
 const DATABASE_MS = 30_000;
+/** Older than any file that the hourly maintenance spares because somebody may be at it. */
+const AGED_MS = 2 * 24 * 60 * 60 * 1000;
 
 export type Victim = 'worker' | 'training process' | 'database process';
 
@@ -42,7 +49,12 @@ export interface TrainingKills {
   /** Processes that trained, and jobs that were taken up more than once. */
   readonly processes: number;
   readonly takenUpAgain: number;
+  readonly versions: number;
   readonly promoted: number;
+  /** Of versions, at the end. */
+  readonly weights: number;
+  /** What kills have left of weights that no version names, gone with the maintenance's sweep. */
+  readonly sweptWeights: number;
   readonly faults: readonly string[];
 }
 
@@ -109,9 +121,12 @@ class KillRun {
     return startWorker(this.#ownerUrl, this.#folder, (pid) => void this.#children.push(pid));
   }
 
-  /** Sees that every tenant trains, kills at some moment, and puts a new worker in the place of one that was killed. */
+  /** Sees that every tenant trains and serves what it learned last, kills at some moment, and puts a new worker in the place of one that was killed. */
   async kill(): Promise<Victim> {
-    for (const tenantId of this.#tenants) await patiently(() => this.#keepTraining(tenantId));
+    for (const tenantId of this.#tenants) {
+      await patiently(() => this.#promoteNewest(tenantId));
+      await patiently(() => this.#keepTraining(tenantId));
+    }
     await delay(this.#random.between(0, MOMENT_MS));
     const victim = this.#random.choose<Victim>(['worker', 'training process', 'database process'], 1)[0]!;
     const done = await this[KILLERS[victim]]();
@@ -128,6 +143,17 @@ class KillRun {
         await requestTraining(rows, this.#platform, { requestedBy: 'a run', seed, promoteIfBetter: true });
       }),
     );
+  }
+
+  /** As an ADMIN would, where it is prepared by now. */
+  async #promoteNewest(tenantId: string): Promise<void> {
+    await withTenant(tenantId, async () => {
+      const newest = await this.#database.model.findFirst({ orderBy: { version: 'desc' } });
+      if (newest?.status !== 'CANDIDATE') return;
+      await promote(this.#platform, newest.id, null).catch((error: unknown) => {
+        if (!(error instanceof ItemError && error.code === 'NOT_READY')) throw error;
+      });
+    });
   }
 
   async killWorker(): Promise<boolean> {
@@ -173,14 +199,22 @@ class KillRun {
     await untilGone(this.#children).catch((error: Error) => void this.#faults.push(error.message));
     const jobs: Record<string, number> = {};
     let takenUpAgain = 0;
+    let versions = 0;
     let promoted = 0;
+    let weights = 0;
+    let sweptWeights = await this.#sweepUnfinished();
     for (const tenantId of this.#tenants) {
       await withTenant(tenantId, async () => {
         for (const { status, attempt, deaths } of await this.#database.trainingJob.findMany()) {
           jobs[status] = (jobs[status] ?? 0) + 1;
           if (attempt > 1 || deaths > 0) takenUpAgain++;
         }
-        promoted += await this.#checkVersions(tenantId);
+        const made = await this.#checkVersions(tenantId);
+        versions += made.length;
+        promoted += made.filter(({ promotedAt }) => promotedAt !== null).length;
+        const files = await this.#checkWeights(tenantId, made);
+        weights += files.named;
+        sweptWeights += files.swept;
       });
     }
     for (const [status] of Object.entries(jobs)) {
@@ -189,7 +223,7 @@ class KillRun {
     const left = await readdir(join(this.#folder, 'training'), { recursive: true }).catch(() => []);
     if (left.length > 0) this.#faults.push(`files are left: ${left.join(', ')}`);
     return {
-      ...{ kills: this.#kills, jobs, takenUpAgain, promoted },
+      ...{ kills: this.#kills, jobs, takenUpAgain, versions, promoted, weights, sweptWeights },
       ...{ processes: this.#children.length, faults: this.#faults },
     };
   }
@@ -204,12 +238,13 @@ class KillRun {
     this.#faults.push(`not every training has ended ${END_MS / 1000} seconds after the last kill`);
   }
 
-  /** Returns how many versions were promoted. */
-  async #checkVersions(tenantId: string): Promise<number> {
+  /** Returns the versions that trainings made. */
+  async #checkVersions(tenantId: string): Promise<Model[]> {
     const models = await this.#database.model.findMany({ include: { trainedBy: true } });
     const active = models.filter(({ status }) => status === 'ACTIVE');
     if (active.length !== 1) this.#faults.push(`tenant ${tenantId} has ${active.length} active versions`);
-    for (const model of models.filter(({ version }) => version > 0)) {
+    const made = models.filter(({ version }) => version > 0);
+    for (const model of made) {
       const where = `version ${model.version} of tenant ${tenantId}`;
       if (!evaluationOf(model)) this.#faults.push(`${where} has no evaluation`);
       if (model.trainedBy?.status !== 'SUCCEEDED') this.#faults.push(`${where} is of no training that succeeded`);
@@ -219,7 +254,34 @@ class KillRun {
     }
     const lost = await this.#database.trainingJob.count({ where: { status: 'SUCCEEDED', modelId: null } });
     if (lost > 0) this.#faults.push(`${lost} trainings of tenant ${tenantId} succeeded without a version`);
-    return models.filter(({ version, promotedAt }) => version > 0 && promotedAt !== null).length;
+    return made;
+  }
+
+  /** As after two days: no half-written file may stay. Returns how many there were. */
+  async #sweepUnfinished(): Promise<number> {
+    const incoming = join(this.#folder, 'models', 'incoming');
+    const names = await readdir(incoming);
+    for (const name of names) await age(join(incoming, name));
+    await this.#platform.weights.sweep();
+    const left = await readdir(incoming);
+    if (left.length > 0) this.#faults.push(`half-written files stay: ${left.join(', ')}`);
+    return names.length;
+  }
+
+  /** As after two days: every file of weights must be a version's, and every version have its file. */
+  async #checkWeights(tenantId: string, made: readonly Model[]): Promise<{ named: number; swept: number }> {
+    const { weights } = this.#platform;
+    const list = async () => (await Promise.all(FOLDERS.map((folder) => weights.listFolder(tenantId, folder)))).flat();
+    const before = await list();
+    for (const name of before) await age(join(this.#folder, 'models', tenantId, name.slice(0, 2), name));
+    for (const folder of FOLDERS) await eraseStrayWeights(this.#platform, folder, new Date());
+    const after = await list();
+    const named = new Set(made.map(({ sha256 }) => sha256));
+    const strays = after.filter((name) => !named.has(name));
+    if (strays.length > 0) this.#faults.push(`weights of no version of tenant ${tenantId} stay: ${strays.join(', ')}`);
+    const lost = [...named].filter((name) => !after.includes(name));
+    if (lost.length > 0) this.#faults.push(`weights of versions of tenant ${tenantId} are gone: ${lost.join(', ')}`);
+    return { named: after.length - strays.length, swept: before.length - after.length };
   }
 
   async stopWorkers(): Promise<void> {
@@ -233,6 +295,12 @@ const KILLERS = {
   'training process': 'killTrainingProcess',
   'database process': 'killDatabaseProcess',
 } as const satisfies Record<Victim, keyof KillRun>;
+
+/** As if it had been written two days ago. */
+async function age(path: string): Promise<void> {
+  const then = new Date(Date.now() - AGED_MS);
+  await utimes(path, then, then);
+}
 
 function isAlive(pid: number): boolean {
   try {

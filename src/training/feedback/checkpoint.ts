@@ -6,34 +6,46 @@ import { createHash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
 import { PalateError } from '../../errors.ts';
-import type { PhaseState } from '../trainer.ts';
+import type { PhaseState, StepReport } from '../trainer.ts';
 
 const VECTORS = ['weights', 'firstMoment', 'secondMoment', 'average', 'best'] as const;
 const headerSchema = z.strictObject({
-  format: z.literal('palate-checkpoint-1'),
+  format: z.literal('palate-checkpoint-2'),
   /** Names everything that the run depends on. */
   run: z.string(),
   step: z.int().min(0),
   accuracy: z.number(),
   score: z.number(),
   sinceBest: z.int().min(0),
+  /** Step, losses and accuracy of every step so far. */
+  curve: z.array(z.tuple([z.int(), z.number(), z.number(), z.number(), z.number().nullable()])),
   /** Numbers in each of the five vectors. */
   size: z.int().positive(),
   /** Of the vectors' bytes. */
   sha256: z.string(),
 });
 
+/** What a step came to: whoever heard of it may be gone when it is asked for. */
+export type CurvePoint = Pick<StepReport, 'step' | 'base' | 'contrastive' | 'loss' | 'validationAccuracy'>;
+
+export interface Checkpoint {
+  readonly state: PhaseState;
+  /** Of every step up to the state's. */
+  readonly curve: readonly CurvePoint[];
+}
+
 /** One line of JSON, then the vectors. */
-export async function writeCheckpoint(file: string, run: string, state: PhaseState): Promise<void> {
+export async function writeCheckpoint(file: string, run: string, { state, curve }: Checkpoint): Promise<void> {
   const { weights, firstMoment, secondMoment, average, best } = state;
   const vectors = [weights, firstMoment, secondMoment, average, best.weights].map(bytesOf);
   const header: z.infer<typeof headerSchema> = {
-    format: 'palate-checkpoint-1',
+    format: 'palate-checkpoint-2',
     run,
     step: state.step,
     accuracy: best.accuracy,
     score: best.score,
     sinceBest: state.sinceBest,
+    curve: curve.map((point) => [point.step, point.base, point.contrastive, point.loss, point.validationAccuracy]),
     size: weights.length,
     sha256: sha256Of(vectors),
   };
@@ -49,10 +61,10 @@ export async function writeCheckpoint(file: string, run: string, state: PhaseSta
 }
 
 /**
- * The state that a checkpoint holds; null where there is none, or one of another run. Throws BAD_USER_INPUT where the
+ * What a checkpoint holds; null where there is none, or one of another run. Throws BAD_USER_INPUT where the
  * file is damaged.
  */
-export async function readCheckpoint(file: string, run: string): Promise<PhaseState | null> {
+export async function readCheckpoint(file: string, run: string): Promise<Checkpoint | null> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
@@ -69,7 +81,7 @@ export async function readCheckpoint(file: string, run: string): Promise<PhaseSt
   if (header.run !== run) return null;
   const vector = (name: (typeof VECTORS)[number]) =>
     new Float32Array(body.buffer, VECTORS.indexOf(name) * 4 * header.size, header.size).slice();
-  return {
+  const state = {
     step: header.step,
     weights: vector('weights'),
     firstMoment: vector('firstMoment'),
@@ -78,6 +90,10 @@ export async function readCheckpoint(file: string, run: string): Promise<PhaseSt
     best: { weights: vector('best'), accuracy: header.accuracy, score: header.score },
     sinceBest: header.sinceBest,
   };
+  const curve = header.curve.map(([step, base, contrastive, loss, validationAccuracy]) => {
+    return { step, base, contrastive, loss, validationAccuracy };
+  });
+  return { state, curve };
 }
 
 function parseHeader(text: string): z.infer<typeof headerSchema> | null {

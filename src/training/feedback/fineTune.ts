@@ -10,6 +10,7 @@ import { type ModelArtifact, seal } from '../../model/artifact.ts';
 import { initialParameters, parameterLayout } from '../../model/parameters.ts';
 import type { BatchShape } from '../../model/trainingGraph.ts';
 import { Random } from '../../random.ts';
+import { VERSION } from '../../version.ts';
 import { pairwiseAccuracy } from '../evaluation/metrics.ts';
 import { readTokens } from '../evaluation/modelMeasures.ts';
 import { modelScorer } from '../evaluation/modelScorer.ts';
@@ -18,7 +19,7 @@ import type { Task } from '../tasks.ts';
 import { type Measured, type Phase, type StepReport, trainPhase } from '../trainer.ts';
 import { FeedbackBatcher } from './batches.ts';
 import { calibrateOn } from './calibration.ts';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { type CurvePoint, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { whyTooLittle } from './floor.ts';
 import { type HeldOutPerson, heldOutTasks, keptImageTasks, vectorsOf } from './heldOut.ts';
 import { fitRidge } from './prior.ts';
@@ -41,6 +42,8 @@ export interface FineTuneInput {
   /** Ends the training before its next step. */
   readonly signal?: AbortSignal;
   onStage?(stage: FineTuneStage): void;
+  /** Told of the steps that an earlier run has done, where one is gone on with. */
+  onResumed?(curve: readonly CurvePoint[], steps: number): void;
   onStep?(step: StepReport): void;
 }
 
@@ -116,7 +119,9 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
   });
   input.onStage?.('training');
   const run = nameRun(input, { steps, shape });
-  const resume = checkpoint ? await readCheckpoint(checkpoint, run) : null;
+  const earlier = checkpoint ? await readCheckpoint(checkpoint, run) : null;
+  if (earlier) input.onResumed?.(earlier.curve, steps);
+  const curve = [...(earlier?.curve ?? [])];
   const atStart = await validation.measure(start);
   const trained = await trainPhase(start, phase(steps), {
     architecture,
@@ -126,10 +131,13 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
     measureEvery: MEASURE_EVERY,
     nextBatch: (step) => batcher.feeds(step),
     measure: (parameters) => validation.measure(parameters),
-    ...(resume ? { resume } : {}),
+    ...(earlier ? { resume: earlier.state } : {}),
     ...(signal ? { signal } : {}),
-    ...(checkpoint ? { onState: (state) => writeCheckpoint(checkpoint, run, state) } : {}),
-    ...(input.onStep ? { onStep: input.onStep } : {}),
+    ...(checkpoint ? { onState: (state) => writeCheckpoint(checkpoint, run, { state, curve }) } : {}),
+    onStep: (step) => {
+      curve.push(step);
+      input.onStep?.(step);
+    },
   });
 
   input.onStage?.('calibrating');
@@ -198,10 +206,17 @@ function withTokens(parent: ModelArtifact, tokens: number | undefined, random: R
   return { ...parent, manifest: { ...manifest, architecture }, parameters: changed };
 }
 
-/** Two runs of the same name take the same steps. */
+/** Two runs of the same name take the same steps: another version of Palate may take others. */
 function nameRun({ parent, snapshot, seed, tokens }: FineTuneInput, sizes: { steps: number; shape: BatchShape }) {
   const { sha256 } = parent.manifest.weights;
-  const parts = { parent: sha256, feedback: snapshot.manifest.sha256, seed, tokens: tokens ?? null, ...sizes };
+  const parts = {
+    parent: sha256,
+    feedback: snapshot.manifest.sha256,
+    seed,
+    tokens: tokens ?? null,
+    ...sizes,
+    code: VERSION,
+  };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

@@ -28,6 +28,9 @@ export async function doTask(task: TrainingTask, tell: (message: TrainingMessage
     ...(steps === undefined ? {} : { steps }),
     ...(shape === undefined ? {} : { shape }),
     onStage: (stage) => tell({ kind: 'stage', stage }),
+    onResumed: (curve, of) => {
+      for (const { loss, ...point } of curve) tell({ kind: 'step', ...point, steps: of, total: loss });
+    },
     onStep: ({ step, steps, base, contrastive, loss, validationAccuracy }) =>
       tell({ kind: 'step', step, steps, base, contrastive, total: loss, validationAccuracy }),
   });

@@ -9,6 +9,7 @@ import { Random } from '../../../src/random.ts';
 import { pairwiseAccuracy } from '../../../src/training/evaluation/metrics.ts';
 import { scoreTasks } from '../../../src/training/evaluation/modelScorer.ts';
 import { FeedbackBatcher } from '../../../src/training/feedback/batches.ts';
+import type { CurvePoint } from '../../../src/training/feedback/checkpoint.ts';
 import { type FineTuned, type FineTuneInput, fineTune } from '../../../src/training/feedback/fineTune.ts';
 import { heldOutTasks, vectorsOf } from '../../../src/training/feedback/heldOut.ts';
 import { fitRidge } from '../../../src/training/feedback/prior.ts';
@@ -93,7 +94,11 @@ describe('training on a tenant’s feedback', () => {
 
   it('is the same to the last bit for a seed, and goes on from a checkpoint as if it had not been ended', async () => {
     const checkpoint = join(directory, 'checkpoint');
-    const whole = await usual();
+    const told: number[][] = [];
+    const pointOf = ({ step, base, contrastive, loss }: CurvePoint) => [step, base, contrastive, loss];
+    const whole = await trained({ onStep: (step) => told.push(pointOf(step)) });
+    const { start, end } = parameterLayout(SMALL_ARCHITECTURE).range('tokens');
+    expect(whole.parameters.subarray(start, end)).not.toEqual(PARENT.parameters.subarray(start, end));
     const ending = new AbortController();
     const ended = train({
       checkpoint,
@@ -104,8 +109,14 @@ describe('training on a tenant’s feedback', () => {
     });
     await expect(ended).rejects.toThrow('ended');
     const steps: number[] = [];
-    const resumed = await trained({ checkpoint, onStep: ({ step }) => steps.push(step) });
+    const before: number[][] = [];
+    const resumed = await trained({
+      checkpoint,
+      onResumed: (curve) => before.push(...curve.map(pointOf)),
+      onStep: ({ step }) => steps.push(step),
+    });
     expect(steps[0]).toBe(51);
+    expect(before).toEqual(told.slice(0, 50));
     expect(Buffer.from(resumed.parameters.buffer).equals(Buffer.from(whole.parameters.buffer))).toBe(true);
     expect(resumed.manifest.weights.sha256).toBe(whole.manifest.weights.sha256);
   });
