@@ -18,7 +18,6 @@ import { eraseStrayWeights } from '../../../src/domain/storedFiles.ts';
 import { openJob } from '../../../src/domain/trainingChanges.ts';
 import { requestTraining } from '../../../src/domain/trainingJobs.ts';
 import { ItemError } from '../../../src/domain/userErrors.ts';
-import { FOLDERS } from '../../../src/files/store.ts';
 import { PreferenceModel } from '../../../src/inference/preferenceModel.ts';
 import { openQueue, prepareQueue } from '../../../src/queue/queue.ts';
 import { Random } from '../../../src/random.ts';
@@ -271,10 +270,11 @@ class KillRun {
   /** As after two days: every file of weights must be a version's, and every version have its file. */
   async #checkWeights(tenantId: string, made: readonly Model[]): Promise<{ named: number; swept: number }> {
     const { weights } = this.#platform;
-    const list = async () => (await Promise.all(FOLDERS.map((folder) => weights.listFolder(tenantId, folder)))).flat();
+    const list = async () =>
+      (await Promise.all(weights.folders.map((folder) => weights.listFolder(tenantId, folder)))).flat();
     const before = await list();
     for (const name of before) await age(join(this.#folder, 'models', tenantId, name.slice(0, 2), name));
-    for (const folder of FOLDERS) await eraseStrayWeights(this.#platform, folder, new Date());
+    for (const folder of weights.folders) await eraseStrayWeights(this.#platform, folder, new Date());
     const after = await list();
     const named = new Set(made.map(({ sha256 }) => sha256));
     const strays = after.filter((name) => !named.has(name));
