@@ -38,6 +38,8 @@ export interface RunningService extends Ready {
 export interface StartOptions {
   /** Kept by whoever gives it; a folder of its own is made and removed otherwise. */
   readonly dataDirectory?: string;
+  /** A part of an installation whose keys are known, which makes no tenant; all of it, if left out. */
+  readonly part?: { readonly command: 'serve' | 'work'; readonly keys: Omit<Ready, 'url'> };
   /** Beside `--ready-file`; an empty tenant, if left out. */
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -45,12 +47,14 @@ export interface StartOptions {
   readonly killWhen?: RegExp;
 }
 
-/** Starts `palate start` and waits until it answers. Throws with its last words where it ends before. */
+/** Starts `palate start`, or a part, and waits until it answers. Throws with its last words where it ends before. */
 export async function startService(options: StartOptions = {}): Promise<RunningService> {
   const dataDirectory = options.dataDirectory ?? (await makeDataDirectory());
   const readyFolder = await mkdtemp(join(tmpdir(), 'palate-ready-'));
   const readyFile = join(readyFolder, 'ready.json');
-  const args = [...PROGRAM, 'start', '--ready-file', readyFile, ...(options.args ?? ['--no-demo'])];
+  const { command, keys } = options.part ?? { command: 'start', keys: {} };
+  const more = options.args ?? (command === 'start' ? ['--no-demo'] : []);
+  const args = [...PROGRAM, command, '--ready-file', readyFile, ...more];
   const child = spawn(process.execPath, args, {
     env: {
       ...process.env,
@@ -83,7 +87,7 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
       ? new Error(`The service was not ready in time:\n${said}`)
       : error;
   }
-  const ready = JSON.parse(await readFile(readyFile, 'utf8')) as Ready;
+  const ready = { ...keys, ...JSON.parse(await readFile(readyFile, 'utf8')) } as Ready;
   await rm(readyFolder, { recursive: true });
   return {
     ...ready,
@@ -113,7 +117,8 @@ async function appears(folder: string): Promise<void> {
   }
 }
 
-async function query<T>(
+/** Sends a GraphQL operation with a key; throws where there are errors. */
+export async function query<T>(
   { url, serviceKey }: Ready,
   document: string,
   variables: object = {},

@@ -4,13 +4,17 @@ import { once } from 'node:events';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { makeDataDirectory, type RunningService, startService } from '../../bench/support/service.ts';
+import { makeDataDirectory, query, type RunningService, startService } from '../../bench/support/service.ts';
 import { describePicture, renderPicture } from '../../src/gallery/picture.ts';
 import { palate } from '../commands/palate.ts';
 
 const FEEDBACK =
   'mutation ($input: SubmitFeedbackInput!) { submitFeedback(input: $input) { feedback { id } userErrors { message } } }';
+
+/** Longer than a worker takes to find a job. */
+const WORKERS_LOOK_MS = 2_000;
 
 let dataDirectory: string;
 
@@ -97,7 +101,7 @@ describe('palate start --no-demo', () => {
     expect(await second.stop()).toBe(0);
   });
 
-  it('keeps its keys where only their owner can read them', async () => {
+  it('keeps its keys where only their owner can read them, and its parts apart do each their own', async () => {
     const service = await start({ dataDirectory });
     const { mode } = await stat(join(dataDirectory, 'keys.json'));
     expect(mode & 0o777).toBe(0o600);
@@ -105,6 +109,28 @@ describe('palate start --no-demo', () => {
       serviceKey: service.serviceKey,
     });
     await service.stop();
+
+    const serving = await start({ dataDirectory, part: { command: 'serve', keys: service } });
+    const id = await upload(serving);
+    const asAdmin = { ...serving, serviceKey: service.adminKey };
+    const { startTraining } = await query<{ startTraining: { job: { id: string } } }>(
+      asAdmin,
+      'mutation { startTraining(input: {}) { job { id } } }',
+    );
+    const looked = () =>
+      query<{ image: { status: string }; trainingJob: { status: string } }>(
+        asAdmin,
+        'query ($image: ID!, $job: ID!) { image(by: {id: $image}) { status } trainingJob(id: $job) { status } }',
+        { image: id, job: startTraining.job.id },
+      );
+    await delay(WORKERS_LOOK_MS);
+    expect(await looked()).toEqual({ image: { status: 'PENDING' }, trainingJob: { status: 'QUEUED' } });
+    const working = await start({ dataDirectory, part: { command: 'work', keys: service } });
+    expect(working.url).toBeUndefined();
+    await untilReady(serving, id);
+    while ((await looked()).trainingJob.status !== 'DECLINED') await delay(100); // too little to learn from
+    expect(await working.stop()).toBe(0);
+    expect(await serving.stop()).toBe(0);
   });
 
   it('says in one line that the port is taken, and ends with 2', async () => {

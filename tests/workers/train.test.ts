@@ -3,22 +3,25 @@
  * can be; a process takes some seconds to start.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, symlink } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { NO_TENANT } from '../../src/database/client.ts';
 import type { TrainingJob } from '../../src/database/generated/client.ts';
-import { deleteUser, modelsTrainedOn } from '../../src/domain/erasure.ts';
+import { deleteUser } from '../../src/domain/erasure.ts';
 import { evaluationOf } from '../../src/domain/evaluations.ts';
-import { toGlobalId } from '../../src/domain/ids.ts';
+import { newId, toGlobalId } from '../../src/domain/ids.ts';
+import { loadWeights } from '../../src/domain/models.ts';
 import type { Platform } from '../../src/domain/platform.ts';
 import { deleteTenant } from '../../src/domain/tenantDeletion.ts';
 import { hasEnded } from '../../src/domain/trainingChanges.ts';
 import { cancelTraining, requestTraining } from '../../src/domain/trainingJobs.ts';
+import { lockVersions } from '../../src/domain/versionTurns.ts';
 import { StoreUnreachable } from '../../src/files/store.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
-import { partOfPerson } from '../../src/training/feedback/people.ts';
+import { parameterLayout } from '../../src/model/parameters.ts';
+import { openQueue, type Queue } from '../../src/queue/queue.ts';
 import { startTrainings, type Trainings } from '../../src/workers/train.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 import { testPlatform } from '../support/platform.ts';
@@ -48,10 +51,13 @@ let trainings: Trainings;
 let children: { pid: number; jobId: string }[] = [];
 
 const log = { info: () => {}, error: () => {} };
-const work = async () => {
+const startWorker = (queue: Queue): Promise<Trainings> => {
   const onChild = (pid: number, job: TrainingJob) => void children.push({ pid, jobId: job.id });
-  const sizes = SMALL_TRAINING;
-  trainings = await startTrainings(platform, { directory, threads: 1, log, sizes, foreground: true, onChild });
+  const options = { directory, threads: 1, log, sizes: SMALL_TRAINING, foreground: true, onChild };
+  return startTrainings({ ...platform, queue }, options);
+};
+const work = async () => {
+  trainings = await startWorker(platform.queue);
 };
 
 beforeAll(async () => {
@@ -120,6 +126,22 @@ async function forgetCandidates({ id }: TestTenant): Promise<void> {
   await owner.query('DELETE FROM models WHERE tenant_id = $1 AND version > 0', [id]);
 }
 
+/** Everybody likes one image more, which they had not judged. */
+async function judgeMore({ id: tenantId, run }: TestTenant): Promise<void> {
+  await run(async () => {
+    const people = await db.database.user.findMany({ include: { feedback: { select: { imageId: true } } } });
+    const images = await db.database.image.findMany({ select: { id: true } });
+    const data = people.map(({ id: userId, feedback }) => ({
+      ...{ tenantId, userId, id: newId(), sentiment: 'LIKE' as const, weight: 1, judgedAt: new Date() },
+      imageId: images.find(({ id }) => !feedback.some(({ imageId }) => imageId === id))!.id,
+    }));
+    await db.database.feedback.createMany({ data });
+  });
+}
+
+const cancel = (tenant: TestTenant, { id }: { id: string }) =>
+  tenant.run(() => cancelTraining(platform, callerOf(tenant), toGlobalId('TrainingJob', id)));
+
 describe('a training', () => {
   let tenant: TestTenant;
   let whole: Seen;
@@ -139,13 +161,17 @@ describe('a training', () => {
     const active = await tenant.run(() => db.database.model.findFirstOrThrow({ where: { status: 'ACTIVE' } }));
     expect(model).toMatchObject({ version: 1, status: 'CANDIDATE', parentId: active.id, seed: 5 });
     expect(model.datasetSha256).toBe(whole.datasetSha256);
-    expect(evaluationOf(model)).toMatchObject({ users: 6, against: { modelId: active.id } });
+    expect(evaluationOf(model)).toMatchObject({ users: 12, against: { modelId: active.id } });
     expect(whole.losses.map(({ step }) => step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    // The steps moved what is kept: the prior alone would leave the tokens as they were.
+    const { manifest, parameters } = await tenant.run(() => loadWeights(platform, model.sha256));
+    const { start, end } = parameterLayout(manifest.architecture).range('tokens');
+    expect(parameters.subarray(start, end)).not.toEqual(PARENT_TO_TRAIN.parameters.subarray(start, end));
     const measured = whole.losses.filter(({ validationAccuracy }) => validationAccuracy !== null);
     expect(measured.map(({ step }) => step)).toEqual([50, 60]);
     await tenant.run(async () => {
       // All but those who are only measured on.
-      expect(await db.database.trainingPerson.count({ where: { modelId: model.id } })).toBe(30);
+      expect(await db.database.trainingPerson.count({ where: { modelId: model.id } })).toBe(68);
     });
     await expectNothingLeft(tenant);
   });
@@ -160,13 +186,46 @@ describe('a training', () => {
     await expectNothingLeft(tenant);
   });
 
-  it('goes on to the same bytes, where its worker stops, its process is killed and its files cannot be reached', async () => {
+  it('is one worker’s of two, and the other’s where the queue takes the first for dead', async () => {
+    await forgetCandidates(tenant);
+    const queue = await openQueue(db.url, () => {});
+    const other = await startWorker(queue);
+    const job = await tenant.run(() =>
+      db.database.$transaction(async (rows) => {
+        const asked = await requestTraining(rows, platform, { requestedBy: 'a test', seed: 5 });
+        // Of a former version of Palate: what the queue carries, and a checkpoint.
+        await rows.$executeRaw`UPDATE pgboss.job SET data = data - 'jobId' WHERE singleton_key = ${tenant.id}`;
+        await mkdir(join(directory, tenant.id, asked.id), { recursive: true });
+        await writeFile(join(directory, tenant.id, asked.id, 'checkpoint.0'), '{"format":"palate-checkpoint-1"}\n');
+        return asked;
+      }),
+    );
+    await until(tenant, job, ({ losses }) => losses.length > 0);
+    expect(children).toHaveLength(1);
+    await tenant.run(
+      () => db.database.$executeRaw`
+        UPDATE pgboss.job SET state = 'retry', start_after = now() WHERE singleton_key = ${tenant.id} AND state = 'active'`,
+    );
+    const ended = await untilEnded(tenant, job);
+    await other.stop();
+    await queue.stop(1);
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, deaths: 1 });
+    expect(ended.model!.sha256).toBe(whole.model!.sha256);
+    expect(children).toHaveLength(2);
+    expect(await tenant.run(() => db.database.model.count({ where: { status: 'CANDIDATE' } }))).toBe(1);
+    await expectNothingLeft(tenant);
+  });
+
+  it('goes on to the same bytes, where its worker stops, its process is killed and its files cannot be reached, whatever is judged meanwhile', async () => {
     await forgetCandidates(tenant);
     const job = await ask(tenant, { seed: 5 });
     await until(tenant, job, ({ losses }) => losses.length > 50);
     await trainings.stop();
     expect(await read(tenant, job)).toMatchObject({ status: 'QUEUED', stage: 'waiting', deaths: 0 });
     expect(children.filter(({ pid }) => isAlive(pid))).toEqual([]);
+    // As if it had been killed before it wrote these down.
+    await tenant.run(() => db.database.trainingLoss.deleteMany({ where: { jobId: job.id, step: { gt: 40 } } }));
+    await judgeMore(tenant);
     await work();
     await until(tenant, job, ({ stage }) => stage === 'evaluating');
     process.kill(children[1]!.pid, 'SIGKILL');
@@ -183,6 +242,7 @@ describe('a training', () => {
     weights.put = put;
     expect(puts).toBe(2);
     expect(again.model!.sha256).toBe(whole.model!.sha256);
+    expect(again.datasetSha256).toBe(whole.datasetSha256);
     const curve = ({ losses }: Seen) => losses.map(({ jobId: _, ...loss }) => loss);
     expect(curve(again)).toEqual(curve(whole));
     await expectNothingLeft(tenant);
@@ -207,13 +267,59 @@ describe('a training', () => {
     for (const stage of ['training', 'evaluating']) {
       const job = await ask(tenant, { seed: 7 });
       await until(tenant, job, (seen) => seen.stage === stage);
-      const { userErrors } = await tenant.run(() =>
-        cancelTraining(platform, callerOf(tenant), toGlobalId('TrainingJob', job.id)),
-      );
-      expect(userErrors).toEqual([]);
+      expect((await cancel(tenant, job)).userErrors).toEqual([]);
       expect(await untilEnded(tenant, job)).toMatchObject({ status: 'CANCELLED', stage: 'cancelled', modelId: null });
       await expectNothingLeft(tenant);
     }
+  });
+
+  it('is cancelled while it reads the feedback, before there is a process', async () => {
+    await owner.query('BEGIN');
+    await owner.query('LOCK TABLE item_vectors'); // the reading waits
+    const job = await ask(tenant, { seed: 7 });
+    const rowVersion = async () =>
+      (await owner.query<{ xmin: string }>('SELECT xmin::text FROM training_jobs WHERE id = $1', [job.id])).rows[0]!
+        .xmin;
+    await until(tenant, job, ({ stage }) => stage === 'reading the feedback');
+    await cancel(tenant, job);
+    const written = await rowVersion();
+    while ((await rowVersion()) === written) await delay(30); // until the worker has seen it
+    await owner.query('ROLLBACK');
+    expect(await untilEnded(tenant, job)).toMatchObject({ status: 'CANCELLED', modelId: null });
+    expect(children).toEqual([]);
+    await expectNothingLeft(tenant);
+  });
+
+  it('is cancelled as its candidate is added, of which nothing stays', async () => {
+    await forgetCandidates(tenant);
+    const files = async () => {
+      const names: string[] = [];
+      for await (const name of platform.weights.list(tenant.id)) names.push(name);
+      return names;
+    };
+    const before = await files();
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const held = tenant.run(() =>
+      db.database.$transaction(
+        async (rows) => {
+          await lockVersions(rows); // the adding waits
+          await released;
+        },
+        { timeout: 60_000 },
+      ),
+    );
+    const job = await ask(tenant, { seed: 7 });
+    await until(tenant, job, ({ stage }) => stage === 'adding the candidate');
+    await cancel(tenant, job);
+    release();
+    await held;
+    expect(await untilEnded(tenant, job)).toMatchObject({ status: 'CANCELLED', modelId: null });
+    expect(await tenant.run(() => db.database.model.count({ where: { status: 'CANDIDATE' } }))).toBe(0);
+    expect(await files()).toEqual(before);
+    await expectNothingLeft(tenant);
   });
 
   it('says so where the disk is full', async () => {
@@ -231,22 +337,23 @@ describe('a training', () => {
     await expectNothingLeft(tenant);
   });
 
-  it('learns from nobody who is erased while it runs: it begins anew', async () => {
+  it('learns from nobody who is erased while it runs, were it half of all: it begins anew', async () => {
     await forgetCandidates(tenant);
-    const people = await tenant.run(() => db.database.user.findMany({ select: { id: true } }));
-    const userId = people.find(({ id }) => partOfPerson(tenant.id, id) === 'train')!.id;
+    const people = await tenant.run(() => db.database.user.findMany({ orderBy: { id: 'asc' }, select: { id: true } }));
+    const erased = people.map(({ id }) => id).filter((_, place) => place % 2 === 0); // half of each part
     const job = await ask(tenant, { seed: 10 });
     const seen = await until(tenant, job, ({ losses }) => losses.length > 0);
-    await tenant.run(() => deleteUser(platform, callerOf(tenant), toGlobalId('User', userId)));
+    for (const id of erased) {
+      await tenant.run(() => deleteUser(platform, callerOf(tenant), toGlobalId('User', id)));
+    }
     const ended = await untilEnded(tenant, job);
     expect(ended.status).toBe('SUCCEEDED');
     expect(ended.datasetSha256).not.toBe(seen.datasetSha256);
-    expect(ended.model!.sha256).not.toBe(whole.model!.sha256);
     expect(children).toHaveLength(2);
     await tenant.run(async () => {
-      const learned = await modelsTrainedOn(db.database, userId);
-      expect(learned.map(({ id }) => id)).not.toContain(ended.modelId);
-      expect(await db.database.trainingPerson.count({ where: { modelId: ended.modelId! } })).toBe(29);
+      const learned = await db.database.trainingPerson.findMany({ where: { modelId: ended.modelId! } });
+      expect(learned).toHaveLength(34);
+      expect(learned.filter(({ userId }) => erased.includes(userId))).toEqual([]);
     });
     await expectNothingLeft(tenant);
   });
