@@ -10,7 +10,7 @@
  * snapshot.json sizes and the SHA-256 of all that was written
  */
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -19,6 +19,7 @@ import type { ItemVector } from '../../inference/preferenceModel.ts';
 import { type ModelArtifact, towerHash } from '../../model/artifact.ts';
 import { type Matrix, matrix } from '../fitting/linearAlgebra.ts';
 import type { PeoplePart, PersonJudgement, PersonJudgements } from './people.ts';
+import { WholeFile } from './wholeFile.ts';
 
 const PARTS: readonly PeoplePart[] = ['train', 'validation', 'test'];
 const JUDGEMENT_BYTES = 32;
@@ -27,8 +28,6 @@ const PERSON_BYTES = 9;
 export const MOST_JUDGEMENTS = 2_048;
 const FILES = { people: 'people.bin', index: 'index.bin', items: 'items.bin', features: 'features.bin' } as const;
 const MANIFEST = 'snapshot.json';
-/** A file of at most so many bytes is held in memory, some 300,000 images; a larger one is read where it is needed. */
-const HELD_BYTES = 128 * 1024 * 1024;
 
 const count = z.int().min(0);
 const manifestSchema = z.strictObject({
@@ -262,41 +261,6 @@ function readJudgement(rows: Buffer, at: number): PersonJudgement {
     popularity: { sum: rows.readFloatLE(at + 12), count: rows.readFloatLE(at + 16) },
     judgedAt: rows.readDoubleLE(at + 24),
   };
-}
-
-/** A file of a known size, read anywhere; one that is not large is held in memory, since training reads it many times. */
-class WholeFile {
-  readonly #file: number;
-  readonly #held: Buffer | null;
-
-  constructor(path: string, bytes: number) {
-    this.#file = openSync(path, 'r');
-    const { size } = fstatSync(this.#file);
-    if (size !== bytes) {
-      closeSync(this.#file);
-      throw new PalateError('BAD_USER_INPUT', `${path} has ${size} bytes where ${bytes} are expected.`);
-    }
-    this.#held = size <= HELD_BYTES ? readFileSync(this.#file) : null;
-  }
-
-  /** Bytes of their own buffer, so that typed arrays may lie over them. */
-  read(position: number, length: number): Buffer {
-    const bytes = Buffer.from(new ArrayBuffer(length));
-    if (this.#held) {
-      this.#held.copy(bytes, 0, position, position + length);
-      return bytes;
-    }
-    for (let at = 0; at < length; ) {
-      const got = readSync(this.#file, bytes, at, length - at, position + at);
-      if (got === 0) throw new PalateError('BAD_USER_INPUT', 'A file of the snapshot ends too early.');
-      at += got;
-    }
-    return bytes;
-  }
-
-  close(): void {
-    closeSync(this.#file);
-  }
 }
 
 const bytesOf = (numbers: Uint16Array | Float32Array | Uint32Array): Uint8Array =>
