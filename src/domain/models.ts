@@ -9,6 +9,7 @@ import type { Model } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import type { FileStore } from '../files/store.ts';
 import { PreferenceModel } from '../inference/preferenceModel.ts';
+import type { SessionHost } from '../inference/sessionHost.ts';
 import type { ModelArtifact } from '../model/artifact.ts';
 import { ErasedIds } from './erasedIds.ts';
 import { folderOf, readModelFile } from './modelFiles.ts';
@@ -33,6 +34,8 @@ export interface NetworkOptions {
   readonly files: FileStore;
   /** Memory for the networks of tenants' own; the least recently used is dropped first. */
   readonly maxBytes: number;
+  /** Whose thread runs the networks of tenants' own; the caller's own, if left out. */
+  readonly host?: SessionHost;
   readonly log: ModelLog;
 }
 
@@ -132,7 +135,7 @@ export class Networks {
 
   async #load(key: string, row: Model): Promise<PreferenceModel> {
     try {
-      const network = await PreferenceModel.open(await readModelFile(this.#options.files, row));
+      const network = await PreferenceModel.open(await readModelFile(this.#options.files, row), this.#options.host);
       if (!this.#erased.has(row.tenantId)) this.#loaded.set(key, network);
       return network;
     } catch (error) {

@@ -106,6 +106,7 @@ export async function scoreTargets(
       targets: targets.map(({ vector }) => vector),
       ...(popularity ? { popularity: popularity[i]! } : {}),
     })),
+    { attention: false },
   );
   const byRequest = new Map(asked.map((request, i) => [request, answers[i]!]));
   return requests.map((request) =>

@@ -13,7 +13,8 @@ import { unpackModel } from '../model/artifactFile.ts';
 import { itemGraph, scoreGraph, stateGraph } from '../model/graphs.ts';
 import { parameterLayout } from '../model/parameters.ts';
 import { calibrated } from './calibration.ts';
-import { type ExecutionProvider, openSession, type Session, type Tensor } from './session.ts';
+import { type ExecutionProvider, openSession, type Session, type Tensor, type Tensors } from './session.ts';
+import type { SessionHost } from './sessionHost.ts';
 import { type ItemVector, type Judgement, StateInputs, type UserState } from './userState.ts';
 
 export type { ItemVector, Judgement, UserState } from './userState.ts';
@@ -40,7 +41,8 @@ export interface ScoreRequest {
   popularity?: readonly Popularity[];
 }
 
-export interface TargetScore {
+/** A score without where the model's attention lay. */
+export interface TargetMargin {
   /** Logits l⁺ and l⁻; their difference is the margin that ranks. */
   like: number;
   dislike: number;
@@ -48,10 +50,17 @@ export interface TargetScore {
   value: number;
   /** Of value. */
   standardError: number;
+}
+
+export interface TargetScore extends TargetMargin {
   /** layers × heads × tokens; each head's sum is 1. */
   tokenAttention: Float32Array;
   /** Of the judgements that the blocks read (`UserState.blockJudgements`), averaged over layers and heads. */
   historyAttention: Float32Array;
+}
+
+export interface ScoreOptions {
+  attention?: boolean;
 }
 
 /** Reads a model's folder, or the one file of a model. Throws BAD_USER_INPUT, naming it and what is wrong in it. */
@@ -74,6 +83,10 @@ const MAX_HISTORIES = 256;
 const float = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: 'float32', dims, data });
 const half = (data: Uint16Array, ...dims: number[]): Tensor => ({ dtype: 'float16', dims, data });
 
+/** Feeds are made for one run: their memory goes with them. */
+const runGiven = (session: Session, outputs: readonly string[], feeds: Tensors): Promise<Tensors> =>
+  session.run(feeds, outputs, { give: true });
+
 export class PreferenceModel {
   #closed = false;
   readonly #artifact: ModelArtifact;
@@ -91,17 +104,21 @@ export class PreferenceModel {
   }
 
   /** Reads manifest.json and the weights beside it. Throws BAD_USER_INPUT, naming the file, where they do not fit. */
-  static async load(directory: string): Promise<PreferenceModel> {
-    return PreferenceModel.open(await loadArtifact(directory));
+  static async load(directory: string, host?: SessionHost): Promise<PreferenceModel> {
+    return PreferenceModel.open(await loadArtifact(directory), host);
   }
 
-  /** A model that is in memory already. */
-  static async open(artifact: ModelArtifact): Promise<PreferenceModel> {
+  /**
+   * A model that is in memory already.
+   * @param host runs it in its thread; the caller's own runs it, if left out
+   */
+  static async open(artifact: ModelArtifact, host?: SessionHost): Promise<PreferenceModel> {
     const { manifest, parameters, transforms } = artifact;
+    const open = (graph: () => Uint8Array) => (host ? host.open(graph) : openSession(graph));
     const [items, state, score] = await Promise.all([
-      openSession(itemGraph(manifest.architecture, parameters, transforms)),
-      openSession(stateGraph(manifest.architecture, parameters)),
-      openSession(scoreGraph(manifest.architecture, parameters)),
+      open(() => itemGraph(manifest.architecture, parameters, transforms)),
+      open(() => stateGraph(manifest.architecture, parameters)),
+      open(() => scoreGraph(manifest.architecture, parameters)),
     ]);
     return new PreferenceModel(artifact, { items, state, score });
   }
@@ -156,14 +173,11 @@ export class PreferenceModel {
       textTransform.mean.length,
       'prompt embedding',
     );
-    const { items: vectors } = await this.#sessions.items.run({
+    const hasText = Float32Array.from(items, ({ text }) => (text ? 1 : 0));
+    const { items: vectors } = await runGiven(this.#sessions.items, ['items'], {
       image: float(images, items.length, imageTransform.mean.length),
       text: float(texts, items.length, textTransform.mean.length),
-      hasText: float(
-        Float32Array.from(items, ({ text }) => (text ? 1 : 0)),
-        items.length,
-        1,
-      ),
+      hasText: float(hasText, items.length, 1),
     });
     const size = itemVectorSize(this.manifest.architecture);
     const all = toHalfFloats(vectors!.data as Float32Array);
@@ -186,7 +200,7 @@ export class PreferenceModel {
     const { width, heads, history, layers, tokens, imageMetric } = this.manifest.architecture;
     const users = inputs.length;
     const size = itemVectorSize(this.manifest.architecture);
-    const results = await this.#sessions.state.run({
+    const results = await runGiven(this.#sessions.state, ['keysValues', 'profile', 'direction', 'probe'], {
       items: half(join16(inputs.map((i) => i.items)), users, history, size),
       judged: float(join32(inputs.map((i) => i.judged)), users, history, 2),
       imageSums: float(join32(inputs.map((i) => i.imageSums)), users, 2, imageMetric),
@@ -208,17 +222,28 @@ export class PreferenceModel {
     );
   }
 
-  /** Scores every target of every request, in their order: one run of the model for all that fits into one. */
-  async score(requests: readonly ScoreRequest[]): Promise<TargetScore[][]> {
-    const results: TargetScore[][] = requests.map(() => []);
+  /**
+   * Scores every target of every request, in their order: one run of the model for all that fits into one.
+   * @param options.attention whether to give it too: most of what the engine gives, and of use to explanations alone
+   */
+  score(requests: readonly ScoreRequest[], options?: { attention?: true }): Promise<TargetScore[][]>;
+  score(requests: readonly ScoreRequest[], options: ScoreOptions): Promise<TargetMargin[][]>;
+  async score(
+    requests: readonly ScoreRequest[],
+    { attention = true }: ScoreOptions = {},
+  ): Promise<(TargetScore | TargetMargin)[][]> {
+    const results: (TargetScore | TargetMargin)[][] = requests.map(() => []);
     for (const batch of batches(requests)) {
-      const scored = await this.#runScores(batch.map((i) => requests[i]!));
+      const scored = await this.#runScores(
+        batch.map((i) => requests[i]!),
+        attention,
+      );
       for (const [k, i] of batch.entries()) results[i] = scored[k]!;
     }
     return results;
   }
 
-  async #runScores(requests: readonly ScoreRequest[]): Promise<TargetScore[][]> {
+  async #runScores(requests: readonly ScoreRequest[], attention: boolean): Promise<(TargetScore | TargetMargin)[][]> {
     const a = this.manifest.architecture;
     const users = requests.length;
     const targets = Math.max(...requests.map((request) => request.targets.length));
@@ -238,7 +263,8 @@ export class PreferenceModel {
       recent.set(request.state.recent, u * judgements * metrics);
       recentJudged.set(request.state.recentJudged, u * judgements * 2);
     }
-    const results = await this.#sessions.score.run({
+    const outputs = attention ? ['logits', 'tokenAttention', 'historyAttention'] : ['logits'];
+    const results = await runGiven(this.#sessions.score, outputs, {
       keysValues: float(
         join32(states.map((s) => s.keysValues)),
         users,
@@ -260,17 +286,17 @@ export class PreferenceModel {
       popularity: float(popularity, users, targets, 2),
     });
     const logits = results['logits']!.data as Float32Array;
-    const tokenAttention = results['tokenAttention']!.data as Float32Array;
-    const historyAttention = results['historyAttention']!.data as Float32Array;
+    const tokenAttention = results['tokenAttention']?.data as Float32Array | undefined;
+    const historyAttention = results['historyAttention']?.data as Float32Array | undefined;
     const tokenSize = a.layers * a.heads * a.tokens;
     return requests.map(({ state, targets: own }, u) =>
       own.map((_, t) => {
         const row = u * targets + t;
         const [like, dislike] = [logits[2 * row]!, logits[2 * row + 1]!];
+        const margin = { like, dislike, ...calibrated(this.manifest.calibration, like - dislike, state) };
+        if (!tokenAttention || !historyAttention) return margin;
         return {
-          like,
-          dislike,
-          ...calibrated(this.manifest.calibration, like - dislike, state),
+          ...margin,
           tokenAttention: tokenAttention.slice(row * tokenSize, (row + 1) * tokenSize),
           historyAttention: historyAttention.slice(row * a.history, row * a.history + state.blockJudgements.length),
         };

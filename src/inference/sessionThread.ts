@@ -1,35 +1,49 @@
 /**
- * The thread behind `openSession(…, { worker: true })`: opens one model and runs it, message by message.
- * It knows the protocol of session.ts and nothing else.
+ * The thread behind a SessionHost: opens models, runs and closes them, message by message. It knows the protocol of
+ * sessionHost.ts and nothing else.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
-import { openSession, type Session, type SessionFacts, type WorkerReply, type WorkerRequest } from './session.ts';
+import { openSession, type Session, type Tensors } from './session.ts';
+import { buffersOf, closedError, type HostReply, type HostRequest, type SessionFacts } from './sessionHost.ts';
 
-let session: Session | undefined;
+const sessions = new Map<number, Session>();
 
-async function answer(request: WorkerRequest): Promise<unknown> {
-  if (request.kind === 'open') {
-    // Linux gives each thread a priority of its own, and the engine's threads take over this one's. Elsewhere it is the
-    // whole process's.
-    if (request.options.background && process.platform === 'linux')
-      setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-    session = await openSession(request.model, request.options);
-    const { executionProvider, inputNames, outputNames } = session;
-    return { executionProvider, inputNames: [...inputNames], outputNames: [...outputNames] } satisfies SessionFacts;
+async function answer(request: HostRequest): Promise<unknown> {
+  switch (request.kind) {
+    case 'open': {
+      // Linux gives each thread a priority of its own, and the engine's threads take over this one's. Elsewhere it is
+      // the whole process's.
+      if (request.options.background && process.platform === 'linux')
+        setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+      const session = await openSession(request.model, request.options);
+      sessions.set(request.session, session);
+      const { executionProvider, inputNames, outputNames } = session;
+      return { executionProvider, inputNames: [...inputNames], outputNames: [...outputNames] } satisfies SessionFacts;
+    }
+    case 'run': {
+      const session = sessions.get(request.session);
+      if (!session) throw closedError();
+      return session.run(request.feeds, request.outputs);
+    }
+    case 'close': {
+      const session = sessions.get(request.session);
+      sessions.delete(request.session);
+      return session?.close();
+    }
+    case 'end':
+      await Promise.all([...sessions.values()].map((session) => session.close()));
+      parentPort?.close(); // nothing else keeps the thread
   }
-  if (request.kind === 'run') return session?.run(request.feeds, request.outputs);
-  await session?.close();
-  parentPort?.close(); // nothing else keeps the thread
-  return undefined;
 }
 
-parentPort?.on('message', async (request: WorkerRequest) => {
-  let reply: WorkerReply;
+parentPort?.on('message', async (request: HostRequest) => {
+  let reply: HostReply;
   try {
     reply = { id: request.id, value: await answer(request) };
   } catch (error) {
     reply = { id: request.id, error: error instanceof Error ? error.message : String(error) };
   }
-  parentPort?.postMessage(reply);
+  const results = request.kind === 'run' && 'value' in reply ? (reply.value as Tensors) : {};
+  parentPort?.postMessage(reply, buffersOf(results));
 });

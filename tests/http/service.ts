@@ -103,10 +103,10 @@ export async function testService(
   const model = await untrainedModel({ image: imageEncoder.sha256, text: textEncoder.sha256 });
   let scoreCalls = 0;
   const score = model.score.bind(model);
-  model.score = (requests) => {
+  model.score = ((...call: Parameters<typeof score>) => {
     scoreCalls++;
-    return score(requests);
-  };
+    return score(...call);
+  }) as typeof score;
 
   let url = '';
   const logLines: string[] = [];

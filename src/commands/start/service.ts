@@ -30,6 +30,7 @@ import {
   type TextEncoder,
 } from '../../inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
+import { SessionHost } from '../../inference/sessionHost.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
 import { startErasing } from '../../workers/erase.ts';
@@ -118,7 +119,12 @@ async function openPlatform(
   await prepareQueue(databaseUrl);
   const database = openDatabase(serviceUrl, config.databaseConnections);
   closers.push({ what: 'the database connections', close: () => database.$disconnect() });
-  const [baseModel, encoders] = await Promise.all([PreferenceModel.load(SHIPPED_MODEL), work ? openEncoders() : null]);
+  const host = new SessionHost(); // one thread for all preference models: thousands of tenants may have their own
+  closers.push({ what: "the networks' thread", close: () => host.close() });
+  const [baseModel, encoders] = await Promise.all([
+    PreferenceModel.load(SHIPPED_MODEL, host),
+    work ? openEncoders() : null,
+  ]);
   const networks = [baseModel, ...Object.values(encoders ?? {})];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
   const { pictures, weights, close: closeFiles } = await openFileStores(config, log);
@@ -136,7 +142,7 @@ async function openPlatform(
       pictures,
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
       weights,
-      networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, log }),
+      networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, host, log }),
       baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? address.url),
       secrets: new SecretBox(signingKey),

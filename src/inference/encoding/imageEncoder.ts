@@ -26,7 +26,7 @@ export async function loadImageEncoder(
 ): Promise<ImageEncoder> {
   const manifest = await readManifest(directory, 'image');
   const { input, output } = manifest;
-  const model = await readVerified(join(directory, manifest.model.file), manifest.model.sha256);
+  const model = () => readVerified(join(directory, manifest.model.file), manifest.model.sha256);
   const session = await openSession(model, { worker: true, ...options });
   const length = inputLength(input);
   const frame = [input.crop.height, input.crop.width];
@@ -45,7 +45,7 @@ export async function loadImageEncoder(
       const embeddings: Float32Array[] = [];
       for (let start = 0; start < pictures.length; start += batch) {
         const pixels = await prepare(pictures.slice(start, start + batch));
-        const results = await session.run({ [input.name]: pixels }, [output.name]);
+        const results = await session.run({ [input.name]: pixels }, [output.name], { give: true });
         embeddings.push(...splitRows(results[output.name]!.data as Float32Array, output.dimensions));
       }
       return embeddings;

@@ -29,9 +29,12 @@ export async function loadTextEncoder(directory: string, options: SessionOptions
   const manifest = await readManifest(directory, 'text');
   const { model, input, output } = manifest;
   const folder = 'package' in model ? packageFolder(model.package, model.file) : directory;
-  const bytes = await readVerified(join(folder, model.file), model.sha256);
+  const read = async () => {
+    const bytes = await readVerified(join(folder, model.file), model.sha256);
+    return 'package' in model ? buildMiniLM(bytes) : bytes;
+  };
   const tokenizer = await openTokenizer(folder, manifest);
-  const session = await openSession('package' in model ? buildMiniLM(bytes) : bytes, { worker: true, ...options });
+  const session = await openSession(read, { worker: true, ...options });
 
   /** Token ids, the last of them (the end marker) kept where the text is cut. */
   const tokenize = (text: string): number[] => {
@@ -52,7 +55,7 @@ export async function loadTextEncoder(directory: string, options: SessionOptions
           batch.map((i) => tokens[i]!),
           input,
         );
-        const results = await session.run(feeds, [output.name]);
+        const results = await session.run(feeds, [output.name], { give: true });
         const rows = splitRows(results[output.name]!.data as Float32Array, output.dimensions);
         batch.forEach((i, row) => {
           embeddings[i] = rows[row]!;
