@@ -272,6 +272,22 @@ export const SETTINGS = {
     default: 200,
     parse: wholeNumber(2, 100_000),
   }),
+  batchWaitMs: setting<number>({
+    variable: 'PALATE_BATCH_WAIT_MS',
+    doc: 'How long scores wait for those of other requests, to run through the model together. 0 is no longer than the model is busy.',
+    allowed: range(0, 1000),
+    unit: 'milliseconds',
+    default: 2,
+    parse: wholeNumber(0, 1000),
+  }),
+  maxQueuedScores: setting<number>({
+    variable: 'PALATE_MAX_QUEUED_SCORES',
+    doc: 'The most scores that may wait for one model, and half of them for one tenant; beyond it requests are OVERLOADED.',
+    allowed: range(1_000, 10_000_000),
+    unit: 'scores',
+    default: 32_000,
+    parse: wholeNumber(1_000, 10_000_000),
+  }),
   maxSubscriptions: setting<number>({
     variable: 'PALATE_MAX_SUBSCRIPTIONS',
     doc: 'The most subscriptions that this process holds open, and one tenant half of them; beyond it they are OVERLOADED.',

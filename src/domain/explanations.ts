@@ -73,7 +73,7 @@ export async function explainMany(
 
 /** Explains scores of one model; those whose image has no item vector any more are left out. */
 async function explainOfModel(platform: Platform, asked: readonly Asked[]): Promise<Map<Score, Explanation>> {
-  const { network, row } = asked[0]!.score.reading.model;
+  const { turn, row } = asked[0]!.score.reading.model;
   const users = groups(asked, ({ score }) => score.reading);
   const readings = users.map(([first]) => first!.score.reading);
   const judged = readings.flatMap(({ judgements }) => judgements.map(({ imageId }) => imageId));
@@ -85,13 +85,13 @@ async function explainOfModel(platform: Platform, asked: readonly Asked[]): Prom
   const leftOut = users.map((ofUser, i) =>
     ofUser.some(({ influences }) => influences) ? withoutEach(readings[i]!.judgements, vectors) : [],
   );
-  const statesWithout = await network.userStates(leftOut.flat());
+  const statesWithout = await turn.userStates(leftOut.flat());
   const targets = users.map((ofUser) => ofUser.filter(({ score }) => vectors.has(score.imageId)));
   const requests = users.map((_, i) => {
     const ofUser = targets[i]!.map(({ score }) => vectors.get(score.imageId)!);
     return [states[i]!, ...statesWithout.splice(0, leftOut[i]!.length)].map((state) => ({ state, targets: ofUser }));
   });
-  const scored = await network.score(requests.flat());
+  const scored = await turn.score(requests.flat());
 
   const explanations = new Map<Score, Explanation>();
   for (const [i, ofUser] of targets.entries()) {

@@ -8,6 +8,8 @@ import type { Database, Queries } from '../database/client.ts';
 import type { Model } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import type { FileStore } from '../files/store.ts';
+import type { Waiting } from '../inference/batcher.ts';
+import { ALONE, type BatchOptions, ModelBatches, type ModelTurn } from '../inference/modelBatches.ts';
 import { PreferenceModel } from '../inference/preferenceModel.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
 import type { ModelArtifact } from '../model/artifact.ts';
@@ -18,8 +20,14 @@ import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage } fr
 /** A version in service: its row and its network. */
 export interface ServingModel {
   row: Model;
+  /** What it is. */
   network: PreferenceModel;
+  /** What runs it, in batches with all others' who ask. */
+  turn: ModelTurn;
 }
+
+/** How long somebody waits for an answer. */
+export type Patience = Pick<Waiting, 'deadline' | 'signal'>;
 
 /** As much of a logger as this needs. */
 export interface ModelLog {
@@ -36,6 +44,8 @@ export interface NetworkOptions {
   readonly maxBytes: number;
   /** Whose thread runs the networks of tenants' own; the caller's own, if left out. */
   readonly host?: SessionHost;
+  /** How those who ask wait for each other; not at all, if left out. */
+  readonly batches?: BatchOptions;
   readonly log: ModelLog;
 }
 
@@ -56,6 +66,8 @@ export class Networks {
   readonly #loading = new Map<string, Promise<PreferenceModel>>();
   readonly #refused = new LRUCache<string, PalateError>({ max: MOST_REFUSED, ttl: REFUSED_FOR_MS });
   readonly #erased = new ErasedIds();
+  /** Shared by all tenants that a network serves; they go with it. */
+  readonly #batches = new WeakMap<PreferenceModel, ModelBatches>();
   /** By the id of an active version that is refused, the id of the one that serves in its place. */
   readonly #standIns = new LRUCache<string, string>({ max: MOST_REFUSED });
 
@@ -72,9 +84,14 @@ export class Networks {
     return this.#options.base;
   }
 
-  /** A version with its network, loaded where need be. Throws NOT_READY where its file cannot be used. */
-  async of(row: Model): Promise<ServingModel> {
-    return { row, network: this.#isBase(row) ? this.base : await this.#own(row) };
+  /**
+   * A version with its network, loaded where need be. Throws NOT_READY where its file cannot be used.
+   * @param patience of whoever waits for what it is asked; work in the background, if left out
+   */
+  async of(row: Model, patience: Patience | undefined = undefined): Promise<ServingModel> {
+    const network = this.#isBase(row) ? this.base : await this.#own(row);
+    const waiting = { lane: row.tenantId, ...(patience ?? { background: true }) };
+    return { row, network, turn: this.#batchesOf(network).turn(waiting) };
   }
 
   /** A version's numbers. Throws NOT_READY where its file cannot be used. */
@@ -115,6 +132,12 @@ export class Networks {
   /** How many networks of tenants' own are in memory. */
   get size(): number {
     return this.#loaded.size;
+  }
+
+  #batchesOf(network: PreferenceModel): ModelBatches {
+    const known = this.#batches.get(network) ?? new ModelBatches(network, this.#options.batches ?? ALONE);
+    this.#batches.set(network, known);
+    return known;
   }
 
   #isBase({ sha256, parentId }: Model): boolean {
@@ -172,6 +195,8 @@ export interface ModelPlatform {
   readonly networks: Networks;
   /** Of one request; whoever has none reads the version anew each time. */
   readonly serving?: ServingVersion;
+  /** Of who asks; whoever has none works in the background. */
+  readonly patience?: Patience | undefined;
 }
 
 /**
@@ -183,15 +208,15 @@ export function activeModel(platform: ModelPlatform): Promise<ServingModel> {
   return platform.serving ? platform.serving.hold(read) : read();
 }
 
-async function readServing({ database, networks }: ModelPlatform): Promise<ServingModel> {
+async function readServing({ database, networks, patience }: ModelPlatform): Promise<ServingModel> {
   const row = await database.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
   try {
-    const model = await networks.of(row);
+    const model = await networks.of(row, patience);
     networks.serves(row);
     return model;
   } catch (refusal) {
     if (!(refusal instanceof PalateError)) throw refusal;
-    const model = await lastGood(database, networks);
+    const model = await lastGood({ database, networks, patience });
     if (!model) throw refusal;
     networks.standIn(row, model.row);
     return model;
@@ -199,9 +224,9 @@ async function readServing({ database, networks }: ModelPlatform): Promise<Servi
 }
 
 /** Of the versions that served before, the last promoted whose file can be used. */
-async function lastGood(database: Database, networks: Networks): Promise<ServingModel | null> {
+async function lastGood({ database, networks, patience }: ModelPlatform): Promise<ServingModel | null> {
   for (const row of await retiredModels(database)) {
-    const model = await networks.of(row).catch(() => null);
+    const model = await networks.of(row, patience).catch(() => null);
     if (model) return model;
   }
   return null;

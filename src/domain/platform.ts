@@ -9,7 +9,7 @@ import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
-import type { Networks, ServingVersion } from './models.ts';
+import type { Networks, Patience, ServingVersion } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
@@ -57,6 +57,8 @@ export interface Platform extends PlatformParts {
   readonly startedAt: Date;
   /** Of one request's platform: the version that it works with from beginning to end. */
   readonly serving?: ServingVersion;
+  /** Of one request's platform: how long somebody waits for it. */
+  readonly patience?: Patience | undefined;
 }
 
 /** Bounds of the memory shared by all requests, in bytes. */

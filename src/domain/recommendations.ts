@@ -225,7 +225,7 @@ async function readPositions(
     }),
   ]);
   const served = new Map<string, ServingModel | PalateError>();
-  for (const row of models) served.set(row.id, await platform.networks.of(row).catch(asPalateError));
+  for (const row of models) served.set(row.id, await platform.networks.of(row, platform.patience).catch(asPalateError));
   const owners = new Map(images.map(({ id, ownerId }) => [id, ownerId]));
 
   const positions = new Map<RecommendationRequest, { list: List; start: number } | PalateError>();

@@ -100,7 +100,7 @@ export async function scoreTargets(
   const asked = requests.filter(({ targets }) => targets.length > 0);
   if (asked.length === 0) return requests.map(() => []);
   const popularity = model.network.readsPopularity ? await popularityOf(database, asked) : null;
-  const answers = await model.network.score(
+  const answers = await model.turn.score(
     asked.map(({ user, targets }, i) => ({
       state: user.state,
       targets: targets.map(({ vector }) => vector),

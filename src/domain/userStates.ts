@@ -150,7 +150,7 @@ export async function readUsers(
       asOf: judgements[0]?.judgedAt ?? null,
     };
   });
-  const states = await model.network.userStates(unread.map(({ id }) => histories.get(id) ?? []));
+  const states = await model.turn.userStates(unread.map(({ id }) => histories.get(id) ?? []));
   readings.forEach((reading, i) => {
     const user = { reading, state: states[i]! };
     userStates.set(user);
@@ -173,7 +173,7 @@ export async function statesOf(
   );
   const missing = readings.filter((_, i) => !known[i]);
   const computed = missing[0]
-    ? await missing[0].model.network.userStates(missing.map(({ judgements }) => toHistory(judgements, vectors)))
+    ? await missing[0].model.turn.userStates(missing.map(({ judgements }) => toHistory(judgements, vectors)))
     : [];
   return known.map((state) => state ?? computed.shift()!);
 }

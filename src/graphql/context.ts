@@ -4,7 +4,7 @@
  */
 import type { ExecutionArgs } from 'graphql';
 import type { Caller } from '../domain/credentials.ts';
-import { ServingVersion } from '../domain/models.ts';
+import { type Patience, ServingVersion } from '../domain/models.ts';
 import type { Platform } from '../domain/platform.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
@@ -36,7 +36,13 @@ export interface Context {
 }
 
 /** The context of one request, or of one event of a subscription, all of which is answered by one model version. */
-export function createContext(shared: Platform, caller: Caller, log: Log, stream: Stream | null = null): Context {
-  const platform = { ...shared, serving: new ServingVersion() };
+export function createContext(
+  shared: Platform,
+  caller: Caller,
+  log: Log,
+  patience: Patience,
+  stream: Stream | null = null,
+): Context {
+  const platform = { ...shared, serving: new ServingVersion(), patience };
   return { caller, platform, loaders: createLoaders(platform), log, stream };
 }

@@ -134,7 +134,7 @@ function addGraphqlRoutes(
     if (Array.isArray(body)) throw batched(body);
   });
   const answer = fastifyApolloHandler(apollo, {
-    context: async (request) => createContext(platform, callerOf(request), request.log),
+    context: async (request) => createContext(platform, callerOf(request), request.log, request.patience),
   });
   routes.route({
     method: ['GET', 'POST'],

@@ -161,7 +161,7 @@ class Subscription {
     this.#results = subscribe({
       ...{ server, hideSchema, signal: ending.signal, request: toApollo(request) },
       newContext: (stream) =>
-        createContext(platform, { ...callerOf(request), credential: this.#credential }, request.log, stream),
+        createContext(platform, { ...callerOf(request), credential: this.#credential }, request.log, ending, stream),
     });
     ending.whenEnded(() => void this.#results.return(undefined));
   }

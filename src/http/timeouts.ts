@@ -2,10 +2,18 @@
  * How long a client may take to ask, the service to answer, and a client to take the answer; and what becomes of what is
  * late. Nobody holds a connection or a place by being slow. It knows no route.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Patience } from '../domain/models.ts';
 import { PalateError } from '../errors.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** How long its client waits for the answer, from when the handler runs. */
+    patience: Patience;
+  }
+}
 
 export interface Timeouts {
   /** For the headers of a request, from its first byte or the opening of the connection. */
@@ -50,10 +58,11 @@ export function nodeTimeouts({ headersMs, requestMs, checkMs, keepAliveMs }: Tim
  * send it: what is returned late is dropped, what is sent late is logged, its address with it.
  */
 export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs }: Timeouts): void {
+  server.decorateRequest('patience');
   server.addHook('onRoute', (route) => {
     const { handler } = route;
     route.handler = function (request, reply) {
-      return withinDeadline(workMs, request.raw, reply, async () => handler.call(this, request, reply));
+      return withinDeadline(workMs, request, reply, async () => handler.call(this, request, reply));
     };
   });
 
@@ -95,17 +104,27 @@ function watchStream(raw: ServerResponse, answerMs: number): void {
 const lengthOf = (payload: unknown): number =>
   typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
 
-/** The outcome of the work, or OVERLOADED where it takes longer, counted from the end of the request's body. */
+/**
+ * The outcome of the work, or OVERLOADED where it takes longer, counted from the end of the request's body. What of it
+ * waits for its turn by then, or when the client goes away, is not done any more.
+ */
 async function withinDeadline<T>(
   ms: number,
-  raw: IncomingMessage,
+  request: FastifyRequest,
   reply: FastifyReply,
   work: () => Promise<T>,
 ): Promise<T> {
+  const { raw } = request;
+  const waiting = new AbortController();
+  request.patience = { signal: waiting.signal, ...(raw.complete ? { deadline: performance.now() + ms } : {}) };
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) waiting.abort(clientGone());
+  });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     const start = () => {
       timer = setTimeout(() => {
+        waiting.abort(tooSlow(ms));
         if (!reply.sent) reject(tooSlow(ms));
       }, ms).unref();
     };
@@ -118,6 +137,8 @@ async function withinDeadline<T>(
     clearTimeout(timer);
   }
 }
+
+const clientGone = () => new PalateError('OVERLOADED', 'The client went away before this was done.');
 
 function tooSlow(ms: number): PalateError {
   return new PalateError(

@@ -22,13 +22,13 @@ export const systemClock: Clock = {
 };
 
 export interface BatcherOptions<Work, Result> {
-  /** Runs a batch: a result for each work, in their order. */
+  /** Runs a batch: a result for each work, in their order. May be run again with a part of it where it fails. */
   readonly run: (batch: readonly Work[]) => Promise<readonly Result[]>;
   /** Of a full batch. One job that has more is a batch of its own. */
   readonly maxRows: number;
   /** How long a job waits for others, in milliseconds; 0 for no longer than the engine is busy. */
   readonly waitMs: number;
-  /** Of what people wait for, and of background work, each; one lane may hold half. */
+  /** Of what people wait for; one lane may hold half. Background work is bounded by those who make it. */
   readonly maxQueuedRows: number;
   readonly clock?: Clock;
 }
@@ -74,7 +74,7 @@ export class Batcher<Work, Result> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#people = new FairQueue(options.maxQueuedRows);
-    this.#background = new FairQueue(options.maxQueuedRows);
+    this.#background = new FairQueue(Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -121,11 +121,23 @@ export class Batcher<Work, Result> {
     try {
       const results = await this.#options.run(batch.map(({ work }) => work));
       for (const [i, { resolve }] of batch.entries()) resolve(results[i]!);
-    } catch (error) {
-      for (const { reject } of batch) reject(error);
+    } catch {
+      await this.#runEach(batch);
     }
     this.#running = false;
     this.#consider();
+  }
+
+  /** After a failure: an engine that died is another one by now, and a job that it cannot do is to fail alone. */
+  async #runEach(batch: readonly Job<Work, Result>[]): Promise<void> {
+    for (const { work, resolve, reject } of batch) {
+      try {
+        const [result] = await this.#options.run([work]);
+        resolve(result!);
+      } catch (error) {
+        reject(error);
+      }
+    }
   }
 
   #nextBatch(): Job<Work, Result>[] {

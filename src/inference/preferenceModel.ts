@@ -321,7 +321,10 @@ export class PreferenceModel {
   }
 }
 
-/** Indices of requests that run together: those with most targets first, so that little of a batch is padding. */
+/**
+ * Indices of requests that run together, those with most targets first: each row is as long as the longest, and of one
+ * that has less than half of that most would be padding.
+ */
 function batches(requests: readonly ScoreRequest[]): number[][] {
   const order = [...requests.keys()]
     .filter((i) => requests[i]!.targets.length > 0)
@@ -330,10 +333,11 @@ function batches(requests: readonly ScoreRequest[]): number[][] {
   let widest = 0;
   for (const i of order) {
     const group = groups.at(-1);
-    if (group && (group.length + 1) * widest <= MAX_ROWS) group.push(i);
+    const { length } = requests[i]!.targets;
+    if (group && (group.length + 1) * widest <= MAX_ROWS && 2 * length >= widest) group.push(i);
     else {
       groups.push([i]);
-      widest = requests[i]!.targets.length;
+      widest = length;
     }
   }
   return groups;

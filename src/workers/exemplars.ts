@@ -97,9 +97,9 @@ async function mostExcited(
   let byToken: Excited[][] = Array.from({ length: tokens }, () => []);
   let writtenAt = new Map<string, Date>();
   if (imageIds?.length === 0) return { byToken, writtenAt };
-  const [state] = await model.network.userStates([[]]); // nothing judged: what is left is the image's own
+  const [state] = await model.turn.userStates([[]]); // nothing judged: what is left is the image's own
   for await (const page of readVectors(database, model.row.tower, imageIds)) {
-    const [scores] = await model.network.score([{ state: state!, targets: page.map(({ vector }) => vector) }]);
+    const [scores] = await model.turn.score([{ state: state!, targets: page.map(({ vector }) => vector) }]);
     const weights = scores!.map(({ tokenAttention }) =>
       tokenWeights({ layers, heads, tokens, weights: tokenAttention }),
     );

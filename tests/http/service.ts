@@ -90,7 +90,7 @@ pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
 
 /**
  * @param overrides of the server's options, which are those of a service without settings
- * @param environment settings that say where files lie: in a folder of the service's own where it says nothing
+ * @param environment settings of where files lie, a folder of the service's own by default, and of batches
  */
 export async function testService(
   overrides: Partial<ServerOptions> = {},
@@ -111,7 +111,8 @@ export async function testService(
   let url = '';
   const logLines: string[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
-  const files = await openFileStores(readConfig({ PALATE_DATA_DIR: directory, ...environment }), log);
+  const config = readConfig({ PALATE_DATA_DIR: directory, ...environment });
+  const files = await openFileStores(config, log);
   const { pictures, weights } = files;
   const platform = createPlatform(
     {
@@ -120,7 +121,10 @@ export async function testService(
       pictures,
       pictureLimits: { maxBytes: 200_000, maxPixels: 1_000_000 },
       weights,
-      networks: new Networks({ base: model, files: weights, maxBytes: 100_000_000, log }),
+      networks: new Networks({
+        ...{ base: model, files: weights, maxBytes: 100_000_000, log },
+        batches: { waitMs: config.batchWaitMs, maxQueuedTargets: config.maxQueuedScores },
+      }),
       baseModel: model,
       links: new PictureLinks('a key for tests, of 32 characters', () => url),
       now: test.now,

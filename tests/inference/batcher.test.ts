@@ -225,18 +225,20 @@ it('gives lanes of small jobs and of large ones as many rows', async () => {
   expect(Math.abs(rows('small', 8) - rows('large', 60))).toBeLessThanOrEqual(128);
 });
 
-it('fails the jobs of a batch that fails, and no others', async () => {
+it('runs each job of a batch that fails by itself, and fails those alone that fail again', async () => {
   const { ask, answer, clock, batches, outcomes } = testBatcher();
   await ask('one');
   await ask('two');
   await clock.pass(2);
   await ask('three');
+  await answer(new Error('the engine died'));
+  await answer();
   await answer(new Error('broken'));
   await clock.pass(2);
-  expect(batches).toEqual([['one', 'two'], ['three']]);
   await answer();
+  expect(batches).toEqual([['one', 'two'], ['one'], ['two'], ['three']]);
   expect([...outcomes]).toEqual([
-    ['one', new Error('broken')],
+    ['one', 'ONE'],
     ['two', new Error('broken')],
     ['three', 'THREE'],
   ]);

@@ -133,6 +133,7 @@ async function openPlatform(
   const queue = await openQueue(serviceUrl, (error) => log.warn({ err: error }, 'the queue lost a connection'));
   closers.push({ what: 'the queue', close: () => queue.stop(config.shutdownSeconds) });
 
+  const batches = { waitMs: config.batchWaitMs, maxQueuedTargets: config.maxQueuedScores };
   const now = () => new Date();
   const signingKey = config.signingKey ?? (await readSigningKey(config.dataDirectory));
   const platform = createPlatform(
@@ -142,7 +143,7 @@ async function openPlatform(
       pictures,
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
       weights,
-      networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, host, log }),
+      networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, host, batches, log }),
       baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? address.url),
       secrets: new SecretBox(signingKey),
