@@ -77,6 +77,21 @@ export async function loadArtifact(directory: string): Promise<ModelArtifact> {
 
 /** Rows (users × targets) of one run at most: 8 MB of item vectors. */
 const MAX_ROWS = 16_384;
+/**
+ * A score's last digit must not tell who else has asked just then. With one user or one target the engine multiplies in
+ * another order, and what is left beyond whole vectors of the processor's it computes by other means: so a run has two
+ * of both at least, and whole vectors of judgements and of scores.
+ */
+const LEAST_TARGETS = 2;
+/** Numbers of a vector, and of the longest. */
+const [VECTOR, LONGEST_VECTOR] = [8, 16];
+const wholeVectors = (judgements: number): number => VECTOR * Math.max(1, Math.ceil(judgements / VECTOR));
+
+function targetsOfRun(users: number, most: number): number {
+  let targets = Math.max(LEAST_TARGETS, most);
+  while ((users * targets) % LONGEST_VECTOR > 0) targets++;
+  return targets;
+}
 /** Histories of one run of the state graph at most. */
 const MAX_HISTORIES = 256;
 
@@ -244,10 +259,11 @@ export class PreferenceModel {
   }
 
   async #runScores(requests: readonly ScoreRequest[], attention: boolean): Promise<(TargetScore | TargetMargin)[][]> {
+    if (requests.length === 1) return [(await this.#runScores(halves(requests[0]!), attention)).flat()];
     const a = this.manifest.architecture;
     const users = requests.length;
-    const targets = Math.max(...requests.map((request) => request.targets.length));
-    const judgements = Math.max(1, ...requests.map(({ state }) => state.recentJudged.length / 2));
+    const targets = targetsOfRun(users, Math.max(...requests.map((request) => request.targets.length)));
+    const judgements = wholeVectors(Math.max(...requests.map(({ state }) => state.recentJudged.length / 2)));
     const size = itemVectorSize(a);
     const metrics = a.imageMetric + a.textMetric;
     const states = requests.map(({ state }) => state);
@@ -341,6 +357,19 @@ function batches(requests: readonly ScoreRequest[]): number[][] {
     }
   }
   return groups;
+}
+
+/** One request as two of the same person. */
+function halves({ state, targets, popularity }: ScoreRequest): ScoreRequest[] {
+  const middle = Math.ceil(targets.length / 2);
+  return [
+    [0, middle],
+    [middle, targets.length],
+  ].map(([start, end]) => ({
+    state,
+    targets: targets.slice(start, end),
+    ...(popularity ? { popularity: popularity.slice(start, end) } : {}),
+  }));
 }
 
 function rows(vectors: readonly Float32Array[], width: number, what: string): Float32Array {

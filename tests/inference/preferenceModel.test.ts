@@ -2,12 +2,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromHalfFloats } from '../../src/halfFloats.ts';
+import { fromHalfFloats, toHalfFloats } from '../../src/halfFloats.ts';
 import {
   type ItemVector,
   type Judgement,
   PreferenceModel,
   type ScoreRequest,
+  SHIPPED_MODEL,
   type TargetScore,
 } from '../../src/inference/preferenceModel.ts';
 import { MAX_RECENT } from '../../src/inference/userState.ts';
@@ -199,7 +200,7 @@ describe('scores', () => {
     expect(together.map((scores) => scores.length)).toEqual([3, 0, 17, 1, 8]);
     for (const [i, request] of requests.entries()) {
       const alone = (await model.score([request]))[0]!;
-      expect(largestDifference(together[i]!.flatMap(numbersOf), alone.flatMap(numbersOf))).toBeLessThan(1e-5);
+      expect(together[i]!.flatMap(numbersOf)).toEqual(alone.flatMap(numbersOf)); // to the last digit
     }
     expect(new Set(together.flat().map(margin)).size).toBe(29);
   });
@@ -331,4 +332,33 @@ describe('scores', () => {
       expect(Math.max(...one!.map(margin))).toBeGreaterThan(0.05);
     });
   });
+});
+
+it('gives the base model’s scores the same last digit, whoever else asks', async () => {
+  const model = await PreferenceModel.load(SHIPPED_MODEL);
+  const random = new Random('last digits');
+  const size = itemVectorSize(model.manifest.architecture);
+  const items = Array.from({ length: 64 }, () =>
+    toHalfFloats(Float32Array.from({ length: size }, () => 0.3 * random.normal())),
+  );
+  const judge = (count: number): Judgement[] =>
+    Array.from({ length: count }, (_, i) => ({
+      item: items[i % 64]!,
+      sentiment: i % 3 ? 'LIKE' : 'DISLIKE',
+      weight: 1,
+    }));
+  const states = await model.userStates([0, 1, 7, 33, 64, 150, 300].map(judge));
+  const ask = (u: number, targets: number) => ({ state: states[u]!, targets: items.slice(0, targets) });
+  for (const targets of [1, 2, 7, 50]) {
+    const together = await model.score(
+      states.map((_, u) => ask(u, targets)),
+      { attention: false },
+    );
+    for (const u of states.keys()) {
+      const [alone] = await model.score([ask(u, targets)], { attention: false });
+      const [among] = await model.score([ask(u, targets), ask((u + 1) % states.length, 64)], { attention: false });
+      expect([alone, among]).toEqual([together[u], together[u]]);
+    }
+  }
+  await model.close();
 });
