@@ -335,6 +335,14 @@ export const SETTINGS = {
     default: 256_000_000,
     parse: wholeNumber(0, 64_000_000_000),
   }),
+  itemVectorCacheBytes: setting<number>({
+    variable: 'PALATE_ITEM_VECTOR_CACHE_BYTES',
+    doc: 'Memory for the vectors of images scored lately (some 900 bytes each); what does not fit is read again.',
+    allowed: range(0, 64_000_000_000),
+    unit: 'bytes',
+    default: 256_000_000,
+    parse: wholeNumber(0, 64_000_000_000),
+  }),
   vectorIndexBytes: setting<number>({
     variable: 'PALATE_VECTOR_INDEX_BYTES',
     doc: 'Memory for the vectors that images, and again that people, are compared by; what does not fit is read again.',

@@ -76,6 +76,11 @@ export function currentPerson(): string | null {
   return currentSession().userId;
 }
 
+/** Names the surrounding session: queries of one name see the same rows. Throws INTERNAL_SERVER_ERROR outside of one. */
+export function currentSessionName(): string {
+  return settingsOf(currentSession()).join(' ');
+}
+
 /** What Prisma is given to connect with. */
 export function tenantAdapter(options: PoolConfig): SqlDriverAdapterFactory {
   const pool = new SessionPool(options, () => settingsOf(currentSession()));

@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Database, Queries } from '../database/client.ts';
 import type { Model } from '../database/generated/client.ts';
+import { SharedReads } from '../database/sharedReads.ts';
 import { PalateError } from '../errors.ts';
 import type { FileStore } from '../files/store.ts';
 import type { Waiting } from '../inference/batcher.ts';
@@ -190,8 +191,12 @@ export class ServingVersion {
   }
 }
 
+const ACTIVE = 'ACTIVE';
+export type ActiveRows = SharedReads<typeof ACTIVE, Model>;
+
 export interface ModelPlatform {
   readonly database: Database;
+  readonly activeRows: ActiveRows;
   readonly networks: Networks;
   /** Of one request; whoever has none reads the version anew each time. */
   readonly serving?: ServingVersion;
@@ -208,8 +213,14 @@ export function activeModel(platform: ModelPlatform): Promise<ServingModel> {
   return platform.serving ? platform.serving.hold(read) : read();
 }
 
-async function readServing({ database, networks, patience }: ModelPlatform): Promise<ServingModel> {
-  const row = await database.model.findFirstOrThrow({ where: { status: 'ACTIVE' } });
+/** Reads the row of the active version, for all requests of a tenant that ask at once. */
+export const activeRows = (database: Database): ActiveRows =>
+  new SharedReads(
+    async () => new Map([[ACTIVE, await database.model.findFirstOrThrow({ where: { status: ACTIVE } })]]),
+  );
+
+async function readServing({ database, activeRows, networks, patience }: ModelPlatform): Promise<ServingModel> {
+  const row = (await activeRows.read([ACTIVE])).get(ACTIVE)!;
   try {
     const model = await networks.of(row, patience);
     networks.serves(row);
@@ -224,7 +235,11 @@ async function readServing({ database, networks, patience }: ModelPlatform): Pro
 }
 
 /** Of the versions that served before, the last promoted whose file can be used. */
-async function lastGood({ database, networks, patience }: ModelPlatform): Promise<ServingModel | null> {
+async function lastGood({
+  database,
+  networks,
+  patience,
+}: Omit<ModelPlatform, 'activeRows'>): Promise<ServingModel | null> {
   for (const row of await retiredModels(database)) {
     const model = await networks.of(row, patience).catch(() => null);
     if (model) return model;

@@ -6,10 +6,11 @@ import type { Database } from '../database/client.ts';
 import type { FileStore } from '../files/store.ts';
 import type { PictureLimits } from '../pictures/check.ts';
 import type { Queue } from '../queue/queue.ts';
+import { Candidates } from './candidates.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
-import type { Networks, Patience, ServingVersion } from './models.ts';
+import { type ActiveRows, activeRows, type Networks, type Patience, type ServingVersion } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
 import { Quotas } from './quotas.ts';
@@ -18,7 +19,8 @@ import { ShownScores } from './shownScores.ts';
 import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
 import { TrainingWatchers } from './trainingProgress.ts';
-import { UserStates } from './userStates.ts';
+import { type FeedbackVersions, feedbackVersions, UserStates } from './userStates.ts';
+import { type NamedUsers, namedUsers } from './users.ts';
 
 /** What is opened elsewhere, and closed there. */
 export interface PlatformParts {
@@ -44,6 +46,10 @@ export interface PlatformParts {
 
 export interface Platform extends PlatformParts {
   readonly userStates: UserStates;
+  readonly activeRows: ActiveRows;
+  readonly feedbackVersions: FeedbackVersions;
+  readonly namedUsers: NamedUsers;
+  readonly candidates: Candidates;
   readonly imageMetrics: ImageMetrics;
   readonly profiles: ProfileIndexes;
   readonly quotas: Quotas;
@@ -64,6 +70,7 @@ export interface Platform extends PlatformParts {
 /** Bounds of the memory shared by all requests, in bytes. */
 export interface MemoryLimits {
   readonly userStates: number;
+  readonly itemVectors: number;
   /** Each of the two: metrics of images, profiles of users. */
   readonly vectorIndexes: number;
 }
@@ -72,6 +79,10 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
   return {
     ...parts,
     userStates: new UserStates(memory.userStates),
+    activeRows: activeRows(parts.database),
+    feedbackVersions: feedbackVersions(parts.database),
+    namedUsers: namedUsers(parts.database),
+    candidates: new Candidates(parts.database, memory.itemVectors),
     imageMetrics: new ImageMetrics(memory.vectorIndexes),
     profiles: new ProfileIndexes(memory.vectorIndexes),
     quotas: new Quotas(),

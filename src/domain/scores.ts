@@ -5,7 +5,7 @@
 import type { Database } from '../database/client.ts';
 import { PalateError } from '../errors.ts';
 import type { Popularity } from '../inference/preferenceModel.ts';
-import { readItemVectors } from './itemVectors.ts';
+import type { Candidate } from './candidates.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import type { Platform } from './platform.ts';
 import { readPopularity } from './popularity.ts';
@@ -71,7 +71,7 @@ export async function scoreMany(platform: Platform, requests: readonly ScoreRequ
   const imageIds = [...new Set(requests.flatMap((request) => request.imageIds))];
   const [users, images] = await Promise.all([
     readUsers(platform, model, userIds),
-    readTargets(platform, model, imageIds),
+    platform.candidates.read(model.row.tower, imageIds),
   ]);
 
   const sorted = requests.map(({ userId, imageIds }) => sortOut(users.get(userId), imageIds, images));
@@ -139,30 +139,8 @@ export function bestFirst(scores: readonly Score[]): Score[] {
   return [...scores].sort((a, b) => b.like - b.dislike - (a.like - a.dislike));
 }
 
-interface TargetImage {
-  ownerId: string | null;
-  status: 'PENDING' | 'READY' | 'FAILED';
-  statusReason: string | null;
-  vector: Uint16Array | undefined;
-}
-
-async function readTargets(
-  platform: Platform,
-  model: ServingModel,
-  imageIds: readonly string[],
-): Promise<Map<string, TargetImage>> {
-  const [rows, vectors] = await Promise.all([
-    platform.database.image.findMany({
-      where: { id: { in: [...imageIds] } },
-      select: { id: true, ownerId: true, status: true, statusReason: true },
-    }),
-    readItemVectors(platform.database, model.row.tower, imageIds),
-  ]);
-  return new Map(rows.map(({ id, ...row }) => [id, { ...row, vector: vectors.get(id) }]));
-}
-
 /** Parts the images that can be scored for a user from those that cannot, and says why not. */
-function sortOut(user: ReadUser | undefined, imageIds: readonly string[], images: ReadonlyMap<string, TargetImage>) {
+function sortOut(user: ReadUser | undefined, imageIds: readonly string[], images: ReadonlyMap<string, Candidate>) {
   const targets: Target[] = [];
   const notScored: NotScored[] = [];
   const seen = new Set<string>();

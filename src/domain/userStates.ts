@@ -5,6 +5,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
+import { SharedReads } from '../database/sharedReads.ts';
 import type { ItemVector, Judgement, UserState } from '../inference/preferenceModel.ts';
 import { ErasedIds } from './erasedIds.ts';
 import { readHistories } from './feedback.ts';
@@ -39,6 +40,17 @@ interface KeptUser {
   readonly reading: Omit<Reading, 'model'>;
   readonly state: UserState;
 }
+
+/** By a user's id, how often what is known of them has changed. */
+export type FeedbackVersions = SharedReads<string, number>;
+
+/** Reads the versions of the session's users, for all requests that ask at once. */
+export const feedbackVersions = (database: Database): FeedbackVersions =>
+  new SharedReads(async (userIds) => {
+    const rows = await database.$queryRaw<{ id: string; version: number }[]>`
+      SELECT id, feedback_version AS version FROM users WHERE id = ANY(string_to_array(${userIds.join(',')}, ',')::uuid[])`;
+    return new Map(rows.map(({ id, version }) => [id, version]));
+  });
 
 /** States of users read lately, bounded in bytes. */
 export class UserStates {
@@ -113,20 +125,20 @@ export function toHistory(judgements: readonly JudgementRef[], vectors: Readonly
  * left out.
  */
 export async function readUsers(
-  platform: { database: Database; userStates: UserStates },
+  platform: { database: Database; userStates: UserStates; feedbackVersions: FeedbackVersions },
   model: ServingModel,
   userIds: readonly string[],
 ): Promise<Map<string, ReadUser>> {
   const { database, userStates } = platform;
-  const users = await database.user.findMany({
-    where: { id: { in: [...userIds] } },
-    select: { id: true, feedbackVersion: true }, // before the judgements: a state may be newer than its key, not older
-  });
+  // Before the judgements: a state may be newer than its key, not older.
+  const versions = await platform.feedbackVersions.read(userIds);
   const read = new Map<string, ReadUser>();
-  const unread = users.filter(({ id, feedbackVersion }) => {
+  const unread = userIds.flatMap((id) => {
+    const feedbackVersion = versions.get(id);
+    if (feedbackVersion === undefined) return [];
     const known = userStates.get(model, id, feedbackVersion);
     if (known) read.set(id, known);
-    return !known;
+    return known ? [] : [{ id, feedbackVersion }];
   });
   if (unread.length === 0) return read;
 

@@ -3,6 +3,7 @@
  */
 import { currentTenant, type Database, Prisma, type Queries } from '../database/client.ts';
 import type { User } from '../database/generated/client.ts';
+import { SharedReads } from '../database/sharedReads.ts';
 import { idOf, newId } from './ids.ts';
 import { checkFirst, fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Quotas } from './quotas.ts';
@@ -96,6 +97,23 @@ export async function usersByExternalIds(queries: Queries, externalIds: readonly
     where: { externalId: { in: [...new Set(externalIds)].filter(canBeKept) } },
   });
   return new Map(rows.map((row) => [row.externalId, row]));
+}
+
+/** Users by the tenant's own keys for them. */
+export type NamedUsers = SharedReads<string, User>;
+
+/** Reads the session's users, for all requests that ask at once. */
+export const namedUsers = (database: Database): NamedUsers =>
+  new SharedReads((externalIds) => usersByExternalIds(database, externalIds));
+
+/** The user that a reference names, or null. */
+export async function findUser(
+  { database, namedUsers }: { readonly database: Database; readonly namedUsers: NamedUsers },
+  ref: UserRef,
+): Promise<User | null> {
+  const { id, externalId } = ref;
+  if (id || !externalId) return (await resolveUsers(database, [ref]))[0] ?? null;
+  return (await namedUsers.read([externalId])).get(externalId) ?? null;
 }
 
 /** The users that the references name, in their order, in at most two queries; null for what names none. */

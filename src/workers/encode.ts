@@ -8,7 +8,7 @@ import type { Model } from '../database/generated/client.ts';
 import { waitForDeletions } from '../domain/deletionTurns.ts';
 import { requestExemplars } from '../domain/exemplars.ts';
 import { toBytes, toItemVector } from '../domain/itemVectors.ts';
-import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
+import { type ActiveRows, activeModel, type Networks, type ServingModel } from '../domain/models.ts';
 import { keptModels } from '../domain/preparing.ts';
 import { lockUsers, raiseFeedbackVersions } from '../domain/users.ts';
 import { holdVersions } from '../domain/versionTurns.ts';
@@ -20,6 +20,7 @@ import type { Job, Queue } from '../queue/queue.ts';
 
 export interface EncodePlatform {
   readonly database: Database;
+  readonly activeRows: ActiveRows;
   readonly networks: Networks;
   readonly queue: Queue;
   readonly pictures: FileStore;

@@ -7,13 +7,14 @@ import { currentTenant, type Database, Prisma, type Queries } from '../database/
 import { lockExemplars, MAX_EXEMPLARS } from '../domain/exemplars.ts';
 import { tokenWeights } from '../domain/explanations.ts';
 import { toItemVector } from '../domain/itemVectors.ts';
-import { activeModel, type Networks, type ServingModel } from '../domain/models.ts';
+import { type ActiveRows, activeModel, type Networks, type ServingModel } from '../domain/models.ts';
 import { alsoServable } from '../domain/preparing.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
 import type { Queue } from '../queue/queue.ts';
 
 export interface ExemplarPlatform {
   readonly database: Database;
+  readonly activeRows: ActiveRows;
   readonly networks: Networks;
   readonly queue: Queue;
 }

@@ -1,6 +1,7 @@
 /** Two replicas of one database: what one erases, the other forgets; and what it may have missed, it forgets as well. */
 import pg from 'pg';
 import type { Listener } from '../../src/database/notifications.ts';
+import { Candidates } from '../../src/domain/candidates.ts';
 import { type Forgotten, startForgetting, tellOfKeys, tellReplicas } from '../../src/domain/forgetting.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
@@ -40,6 +41,7 @@ beforeEach(async () => {
 function newMemory() {
   return {
     userStates: new UserStates(1_000_000),
+    candidates: new Candidates(test.database, 1_000_000),
     imageMetrics: new ImageMetrics(1_000_000),
     profiles: new ProfileIndexes(1_000_000),
     quotas: new Quotas(),

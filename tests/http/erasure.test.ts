@@ -189,11 +189,17 @@ describe('deleteUser', () => {
 
   it('takes the person out of memory at once', async () => {
     const { user, own } = await fill();
-    const { userStates, profiles, imageMetrics } = service.platform;
-    const held = () => ({ states: heldBy(userStates), profiles: heldBy(profiles), images: heldBy(imageMetrics) });
+    const { userStates, profiles, imageMetrics, candidates } = service.platform;
+    const held = () => ({
+      states: heldBy(userStates),
+      profiles: heldBy(profiles),
+      images: heldBy(imageMetrics),
+      candidates: heldBy(candidates),
+    });
     expect(held().states).toContain(uuid(user));
     expect(held().profiles).toContain(uuid(user));
     expect(held().images).toContain(uuid(own));
+    expect(held().candidates).toContain(uuid(own));
     await tenant.ask(DELETE_USER, { id: user });
     for (const memory of Object.values(held())) {
       expect(memory).not.toContain(uuid(user));

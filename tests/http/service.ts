@@ -130,7 +130,7 @@ export async function testService(
       now: test.now,
       ...tokenParts(test.now, log),
     },
-    { userStates: 50_000_000, vectorIndexes: 50_000_000 },
+    { userStates: 50_000_000, itemVectors: 50_000_000, vectorIndexes: 50_000_000 },
   );
   const server = await createServer(platform, { ...serverOptions(readConfig({}), log), ...overrides });
   url = await server.listen({ host: '127.0.0.1', port: 0 });

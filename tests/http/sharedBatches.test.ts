@@ -4,7 +4,8 @@ import { type TestService, type TestTenant, testService } from './service.ts';
 
 const CONNECTIONS = 64;
 const ROUNDS = 5;
-const SCORE = 'query ($user: ID!, $images: [ID!]!) { user(by: { id: $user }) { rank(imageIds: $images) { scores { value } } } }';
+const SCORE =
+  'query ($user: ID!, $images: [ID!]!) { user(by: { id: $user }) { rank(imageIds: $images) { scores { value } } } }';
 
 let service: TestService;
 let tenant: TestTenant;

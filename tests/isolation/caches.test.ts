@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { withTenant } from '../../src/database/client.ts';
+import { Candidates } from '../../src/domain/candidates.ts';
 import { fromGlobalId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { ProfileIndexes } from '../../src/domain/similarity.ts';
@@ -89,6 +90,7 @@ async function answerTo(tenant: TestTenant, question: string): Promise<unknown> 
 function forget(): void {
   Object.assign(service.platform, {
     userStates: new UserStates(CACHE_BYTES),
+    candidates: new Candidates(service.platform.database, CACHE_BYTES),
     imageMetrics: new ImageMetrics(CACHE_BYTES),
     profiles: new ProfileIndexes(CACHE_BYTES),
   });

@@ -30,7 +30,7 @@ export async function testPlatform(
       links: new PictureLinks('a key for tests, of 32 characters', () => ''),
       ...tokenParts(test.now),
     },
-    { userStates: 10_000_000, vectorIndexes: 10_000_000 },
+    { userStates: 10_000_000, itemVectors: 10_000_000, vectorIndexes: 10_000_000 },
   );
   return {
     platform,

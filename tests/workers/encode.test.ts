@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { type Database, withTenant } from '../../src/database/client.ts';
 import type { Image } from '../../src/database/generated/client.ts';
+import { activeRows } from '../../src/domain/models.ts';
 import { DiskStore } from '../../src/files/diskStore.ts';
 import { fromHalfFloats, LARGEST_HALF } from '../../src/halfFloats.ts';
 import {
@@ -43,7 +44,8 @@ beforeAll(async () => {
   model = await untrainedModel({ image: imageEncoder.sha256, text: textEncoder.sha256 });
   const pictures = await DiskStore.open(join(folder, 'pictures'));
   const networks = testNetworks(model, await DiskStore.open(join(folder, 'models')));
-  platform = { database, networks, queue: db.queue, pictures, imageEncoder, textEncoder };
+  const queue = db.queue;
+  platform = { database, activeRows: activeRows(database), networks, queue, pictures, imageEncoder, textEncoder };
 });
 afterAll(async () => {
   await db.close();

@@ -10,7 +10,7 @@ import { deleteImages } from '../../src/domain/imageDeletion.ts';
 import { registerImage } from '../../src/domain/images.ts';
 import { updateImages } from '../../src/domain/imageUpdates.ts';
 import { toItemVector } from '../../src/domain/itemVectors.ts';
-import type { Networks } from '../../src/domain/models.ts';
+import { activeRows, type Networks } from '../../src/domain/models.ts';
 import type { Platform } from '../../src/domain/platform.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { DiskStore } from '../../src/files/diskStore.ts';
@@ -83,7 +83,7 @@ describe('of the demo’s pictures', () => {
   let close: () => Promise<unknown>;
   const jobs: string[][] = [];
   let networks: Networks;
-  const platform = () => ({ database, networks, queue: db.queue });
+  const platform = () => ({ database, activeRows: activeRows(database), networks, queue: db.queue });
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'palate-exemplars-'));
@@ -180,7 +180,7 @@ describe('of many images', () => {
       scored += requests.reduce((sum, { targets }) => sum + targets.length, 0);
       return score(requests);
     };
-    platform = { database, networks: removing.networks, queue: db.queue };
+    platform = { database, activeRows: removing.activeRows, networks: removing.networks, queue: db.queue };
   });
   afterAll(async () => {
     await model.close();

@@ -33,6 +33,6 @@ export async function trainingPlatform({ database, queue, folder }: TrainingPart
       links: new PictureLinks('a key for benchmarks, of 32 letters', () => ''),
       ...tokenParts(now),
     },
-    { userStates: 10_000_000, vectorIndexes: 10_000_000 },
+    { userStates: 10_000_000, itemVectors: 10_000_000, vectorIndexes: 10_000_000 },
   );
 }

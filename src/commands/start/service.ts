@@ -151,7 +151,11 @@ async function openPlatform(
       personPointsPerMinute: config.personPointsPerMinute,
       now,
     },
-    { userStates: config.userStateCacheBytes, vectorIndexes: config.vectorIndexBytes },
+    {
+      userStates: config.userStateCacheBytes,
+      itemVectors: config.itemVectorCacheBytes,
+      vectorIndexes: config.vectorIndexBytes,
+    },
   );
   closers.push({ what: "the networks of tenants' own", close: () => platform.networks.close() });
   const ears = await startForgetting(platform, serviceUrl, (error) =>

@@ -7,7 +7,7 @@ import { checkQuestions } from '../../domain/questions.ts';
 import { checkCandidates } from '../../domain/scores.ts';
 import { similarUserPage } from '../../domain/similarity.ts';
 import { orUserErrors } from '../../domain/userErrors.ts';
-import { countUsers, pageUsers, resolveUsers, upsertUsers } from '../../domain/users.ts';
+import { countUsers, findUser, pageUsers, upsertUsers } from '../../domain/users.ts';
 import { PalateError } from '../../errors.ts';
 import type { Resolvers } from '../generated/resolvers.ts';
 
@@ -18,7 +18,7 @@ function imageIdOf(globalId: string): string {
 
 export const userResolvers: Pick<Resolvers, 'Query' | 'Mutation' | 'User' | 'UserConnection'> = {
   Query: {
-    user: async (_, { by }, { platform }) => (await resolveUsers(platform.database, [by]))[0] ?? null,
+    user: (_, { by }, { platform }) => findUser(platform, by),
     users: async (_, page, { platform }) => ({
       ...(await pageUsers(platform.database, page)),
       totalCount: () => countUsers(platform.database),
