@@ -75,10 +75,11 @@ async function fill() {
   });
   await tenant.ask(COMPARE, { input: { user: { id: bea }, chosen: { id: open[0] }, others: [{ id: open[2] }] } });
   const { data } = await tenant.ask(
-    `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on User {
-       recommendations(first: 1) { nodes { value } } preferenceProfile { likes } similarUsers { nodes { similarity } }
+    `query ($ids: [ID!]!, $images: [ID!]!) { nodes(ids: $ids) { ... on User {
+       recommendations(first: 1) { nodes { value } } rank(imageIds: $images) { scores { value } }
+       preferenceProfile { likes } similarUsers { nodes { similarity } }
      } } image(by: { externalId: "portrait of ada@example.org" }) { similarImages { id } } }`,
-    { ids: [user, bea] },
+    { ids: [user, bea], images: [own] },
   );
   expect(data.nodes[0]).toMatchObject({
     preferenceProfile: { likes: 2 },
