@@ -1,4 +1,7 @@
-/** A service of one's own with drawn tenants that may ask as much as they like, and what their people ask of it. */
+/**
+ * A service of one's own with drawn tenants that may ask as much as they like, and what their people ask of it. It is the
+ * API alone (`palate serve`): what is worked on behind it would be in the figures.
+ */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEmbeddedServer } from '../../src/database/embeddedServer.ts';
@@ -12,6 +15,9 @@ import { makeOperatorKey, makeTenant, raisePoints, type Tenant } from './tenants
 const RANK = `query ($externalId: String!, $imageIds: [ID!]!) {
   user(by: {externalId: $externalId}) { rank(imageIds: $imageIds) { scores { value } } }
 }`;
+
+/** The tenants have keys of their own. */
+const NO_KEYS = { tenantId: '', adminKey: '', serviceKey: '' };
 
 export interface DrawnServiceOptions {
   /** Makes the item vectors. */
@@ -28,6 +34,7 @@ export interface ServedTenant extends Tenant {
 
 export interface DrawnService {
   readonly service: RunningService;
+  readonly dataDirectory: string;
   readonly tenants: readonly ServedTenant[];
   stop(): Promise<void>;
 }
@@ -35,7 +42,7 @@ export interface DrawnService {
 export async function startDrawnService(options: DrawnServiceOptions): Promise<DrawnService> {
   const { model, sizes, tenants: count = 1, environment = {} } = options;
   const dataDirectory = await makeDataDirectory();
-  const service = await startService({ dataDirectory, environment });
+  const service = await startService({ dataDirectory, part: { command: 'serve', keys: NO_KEYS }, environment });
   const stop = async (): Promise<void> => {
     await service.stop();
     await rm(dataDirectory, { recursive: true, force: true });
@@ -50,7 +57,7 @@ export async function startDrawnService(options: DrawnServiceOptions): Promise<D
       await inDatabase(dataDirectory, (url) => writeTenant(url, idOf('Tenant', tenant.id)!, drawn));
       tenants.push({ ...tenant, drawn });
     }
-    return { service, tenants, stop };
+    return { service, dataDirectory, tenants, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -58,7 +65,7 @@ export async function startDrawnService(options: DrawnServiceOptions): Promise<D
 }
 
 /** Works on the embedded database of a running service, as its superuser. */
-async function inDatabase(dataDirectory: string, work: (url: string) => Promise<void>): Promise<void> {
+export async function inDatabase(dataDirectory: string, work: (url: string) => Promise<void>): Promise<void> {
   const server = await startEmbeddedServer(join(dataDirectory, 'database'));
   try {
     await work(server.url);

@@ -99,7 +99,7 @@ function peerEnvironment(way: Way, folder: string): NodeJS.ProcessEnv {
   return {
     ...environment,
     ...{ MALLOC_MMAP_THRESHOLD_: '33554432', MALLOC_TRIM_THRESHOLD_: '2147483648' },
-    ...{ PEER_MODEL: SHIPPED_MODEL, PEER_DATA: folder, PEER_WAY: way, PEER_THREADS: '1' },
+    ...{ PEER_MODEL: SHIPPED_MODEL, PEER_DATA: folder, PEER_WAY: way, PEER_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' },
   };
 }
 
