@@ -17,6 +17,11 @@ export interface LoadPlan {
   /** Sent in turn, from the first again after the last. */
   readonly bodies: readonly string[];
   readonly connections: number;
+  /**
+   * All of them are opened before the clock starts, as a proxy has them. Node takes one new connection a turn of its event
+   * loop: of a crowd that opens its own, most wait unheard.
+   */
+  readonly openFirst?: boolean;
   readonly seconds: number;
   /** Requests a second; as many as the connections carry, if left out. */
   readonly rate?: number;

@@ -1,5 +1,5 @@
 /** The client's process of load.ts: does each plan that it is sent, and sends the times. */
-import { Agent, request } from 'node:http';
+import { Agent, get, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoadPlan, LoadTimes } from './load.ts';
 
@@ -11,7 +11,8 @@ const CODE = /"code":"([A-Z_]+)"/;
 process.on('message', (plan: LoadPlan) => void run(plan).then((times) => process.send!(times)));
 
 async function run(plan: LoadPlan): Promise<LoadTimes> {
-  const agent = new Agent({ keepAlive: true, maxSockets: plan.connections });
+  const agent = new Agent({ keepAlive: true, maxSockets: plan.connections, maxFreeSockets: plan.connections });
+  if (plan.openFirst) await openAll(plan, agent);
   const ms: number[] = [];
   const refused: Record<string, number[]> = {};
   const failures: Record<string, number> = {};
@@ -46,6 +47,15 @@ async function run(plan: LoadPlan): Promise<LoadTimes> {
   }
   agent.destroy();
   return { ms, refused, failures, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** Asks for the service's health on every connection at once. */
+async function openAll({ url, connections }: LoadPlan, agent: Agent): Promise<void> {
+  const ask = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      get(`${url}/healthz`, { agent }, (response) => response.resume().once('end', resolve)).once('error', reject);
+    });
+  await Promise.all(Array.from({ length: connections }, ask));
 }
 
 interface Failure {
