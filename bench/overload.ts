@@ -6,7 +6,7 @@
  *
  *     npm run bench:overload [-- --env NAME=VALUE] [--json FILE]
  *
- * Runs for some three minutes. Needs Linux. Beyond capacity requests come at a fixed rate, whatever becomes of those
+ * Runs for some four minutes. Needs Linux. Beyond capacity requests come at a fixed rate, whatever becomes of those
  * before (a time counts from when a request was due), over more connections than are answered at once, opened
  * beforehand. Clients, service and database share the machine: what refusing takes is in the goodput.
  */
