@@ -8,9 +8,13 @@ import { renderPicture } from '../../src/gallery/picture.ts';
 import { PROGRAM } from './service.ts';
 
 const LOOK_MS = 300;
+/** The largest that the API takes. */
+const MOST_POINTS = 2_147_483_647;
 
 export interface Tenant {
   readonly url: string;
+  /** As the API has it. */
+  readonly id: string;
   readonly adminKey: string;
   readonly serviceKey: string;
 }
@@ -25,19 +29,34 @@ export interface FilledTenant extends Tenant {
 
 /** One more tenant of the service whose files lie in `dataDirectory`. */
 export async function makeTenant(url: string, dataDirectory: string, name: string): Promise<Tenant> {
-  const args = [...PROGRAM, 'keys', 'create', '--operator', '--name', `for ${name}`];
-  const env = { ...process.env, PALATE_DATA_DIR: dataDirectory };
-  const operatorKey = (await promisify(execFile)(process.execPath, args, { env })).stdout.trim();
-  const made = await ask<{ createTenant: { adminSecret: string } }>(
-    ...([url, operatorKey, 'mutation ($v: CreateTenantInput!) { createTenant(input: $v) { adminSecret } }'] as const),
+  const operatorKey = await makeOperatorKey(dataDirectory, `for ${name}`);
+  const made = await ask<{ createTenant: { tenant: { id: string }; adminSecret: string } }>(
+    ...([
+      url,
+      operatorKey,
+      'mutation ($v: CreateTenantInput!) { createTenant(input: $v) { tenant { id } adminSecret } }',
+    ] as const),
     { v: { name } },
   );
-  const adminKey = made.createTenant.adminSecret;
+  const { tenant, adminSecret: adminKey } = made.createTenant;
   const { createApiKey } = await ask<{ createApiKey: { secret: string } }>(
     ...([url, adminKey, 'mutation ($v: CreateApiKeyInput!) { createApiKey(input: $v) { secret } }'] as const),
     { v: { name: 'service', role: 'SERVICE' } },
   );
-  return { url, adminKey, serviceKey: createApiKey.secret };
+  return { url, id: tenant.id, adminKey, serviceKey: createApiKey.secret };
+}
+
+/** A key of the operator of the installation whose files lie in `dataDirectory`. */
+export async function makeOperatorKey(dataDirectory: string, name: string): Promise<string> {
+  const args = [...PROGRAM, 'keys', 'create', '--operator', '--name', name];
+  const env = { ...process.env, PALATE_DATA_DIR: dataDirectory };
+  return (await promisify(execFile)(process.execPath, args, { env })).stdout.trim();
+}
+
+/** Gives a tenant so many points a minute that nothing is refused for want of them. @param id as the API has it */
+export async function raisePoints(url: string, operatorKey: string, id: string): Promise<void> {
+  const document = 'mutation ($v: UpdateTenantInput!) { updateTenant(input: $v) { userErrors { code } } }';
+  await ask(url, operatorKey, document, { v: { id, pointsPerMinute: MOST_POINTS } });
 }
 
 /** Gives a tenant people, pictures that can be scored, and what the people make of half of them. */

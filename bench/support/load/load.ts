@@ -11,10 +11,17 @@ import { TSX } from '../service.ts';
 
 export interface LoadPlan {
   readonly url: string;
+  /** Where the bodies go; `/graphql`, if left out. */
+  readonly path?: string;
   readonly key: string;
   /** Sent in turn, from the first again after the last. */
   readonly bodies: readonly string[];
   readonly connections: number;
+  /**
+   * All of them are opened before the clock starts, as a proxy has them. Node takes one new connection a turn of its event
+   * loop: of a crowd that opens its own, most wait unheard.
+   */
+  readonly openFirst?: boolean;
   readonly seconds: number;
   /** Requests a second; as many as the connections carry, if left out. */
   readonly rate?: number;
@@ -23,6 +30,8 @@ export interface LoadPlan {
 export interface LoadTimes {
   /** Milliseconds of each request that succeeded, in the order of their ends. */
   readonly ms: readonly number[];
+  /** Milliseconds of each that was answered by an error, by its code (`OVERLOADED`), or by its status where it has none. */
+  readonly refused: Readonly<Record<string, readonly number[]>>;
   /** What came instead of an answer without errors, and how often. */
   readonly failures: Readonly<Record<string, number>>;
   readonly seconds: number;

@@ -1,25 +1,35 @@
 /** The client's process of load.ts: does each plan that it is sent, and sends the times. */
-import { Agent, request } from 'node:http';
+import { Agent, get, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoadPlan, LoadTimes } from './load.ts';
 
 const FAILURE_CHARACTERS = 200;
 /** Errors of GraphQL come with status 200 too. */
 const ERRORS = /^\{"errors":|"errors":\[\{/;
+const CODE = /"code":"([A-Z_]+)"/;
 
 process.on('message', (plan: LoadPlan) => void run(plan).then((times) => process.send!(times)));
 
 async function run(plan: LoadPlan): Promise<LoadTimes> {
-  const agent = new Agent({ keepAlive: true, maxSockets: plan.connections });
+  const agent = new Agent({ keepAlive: true, maxSockets: plan.connections, maxFreeSockets: plan.connections });
+  if (plan.openFirst) await openAll(plan, agent);
   const ms: number[] = [];
+  const refused: Record<string, number[]> = {};
   const failures: Record<string, number> = {};
   const begun = performance.now();
   const end = begun + plan.seconds * 1000;
   let turn = 0;
   const sendOne = async (due: number): Promise<void> => {
     const failure = await post(plan, agent, plan.bodies[turn++ % plan.bodies.length]!);
-    if (failure === null) ms.push(performance.now() - due);
-    else failures[failure] = (failures[failure] ?? 0) + 1;
+    const took = performance.now() - due;
+    if (failure === null) {
+      ms.push(took);
+      return;
+    }
+    const { text, code } = failure;
+    failures[text] = (failures[text] ?? 0) + 1;
+    refused[code] ??= [];
+    refused[code].push(took);
   };
   if (plan.rate === undefined) {
     const one = async (): Promise<void> => {
@@ -36,28 +46,48 @@ async function run(plan: LoadPlan): Promise<LoadTimes> {
     await Promise.all(sent);
   }
   agent.destroy();
-  return { ms, failures, seconds: (performance.now() - begun) / 1000 };
+  return { ms, refused, failures, seconds: (performance.now() - begun) / 1000 };
+}
+
+/** Asks for the service's health on every connection at once. */
+async function openAll({ url, connections }: LoadPlan, agent: Agent): Promise<void> {
+  const ask = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      get(`${url}/healthz`, { agent }, (response) => response.resume().once('end', resolve)).once('error', reject);
+    });
+  await Promise.all(Array.from({ length: connections }, ask));
+}
+
+interface Failure {
+  readonly text: string;
+  readonly code: string;
 }
 
 /** Null where the answer has no errors, else what came instead. */
-function post({ url, key }: LoadPlan, agent: Agent, body: string): Promise<string | null> {
+function post({ url, path, key }: LoadPlan, agent: Agent, body: string): Promise<Failure | null> {
   return new Promise((resolve) => {
+    const unanswered = ({ message }: Error) => resolve({ text: message, code: 'unanswered' });
     const headers = {
       authorization: `Bearer ${key}`,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
     };
-    const sent = request(`${url}/graphql`, { agent, method: 'POST', headers }, (response) => {
+    const sent = request(`${url}${path ?? '/graphql'}`, { agent, method: 'POST', headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', (error) => resolve(error.message));
+      response.on('error', unanswered);
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString();
-        const good = response.statusCode === 200 && !ERRORS.test(text);
-        resolve(good ? null : `${response.statusCode}: ${text.slice(0, FAILURE_CHARACTERS)}`);
+        const status = String(response.statusCode);
+        const good = status === '200' && !ERRORS.test(text);
+        const failure = {
+          text: `${status}: ${text.slice(0, FAILURE_CHARACTERS)}`,
+          code: CODE.exec(text)?.[1] ?? status,
+        };
+        resolve(good ? null : failure);
       });
     });
-    sent.on('error', (error) => resolve(error.message));
+    sent.on('error', unanswered);
     sent.end(body);
   });
 }
