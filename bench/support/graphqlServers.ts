@@ -85,7 +85,7 @@ export function startOtherServers(platform: Platform): Promise<OtherServer[]> {
         const { handler } = route;
         route.handler = inSession(async (request, reply) => handler.call(server, request, reply));
       });
-      await mount(server, (request) => createContext(platform, callerOf(request), request.log));
+      await mount(server, (request) => createContext(platform, callerOf(request), request.log, {}));
       const url = await server.listen({ host: '127.0.0.1', port: 0 });
       return { name, url, stop: () => server.close() };
     }),
