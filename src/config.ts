@@ -71,6 +71,7 @@ function toUrl(host: string): URL | null {
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const EXECUTION_PROVIDERS = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 
 /** The table. Its keys are the fields of {@link Config}. */
 export const SETTINGS = {
@@ -358,6 +359,13 @@ export const SETTINGS = {
     unit: 'bytes',
     default: 512_000_000,
     parse: wholeNumber(0, 64_000_000_000),
+  }),
+  executionProvider: setting<(typeof EXECUTION_PROVIDERS)[number]>({
+    variable: 'PALATE_EXECUTION_PROVIDER',
+    doc: 'What runs the models. auto: CUDA if it is installed and works, else WebGPU on a real GPU, else the processor (cpu).',
+    allowed: `one of ${EXECUTION_PROVIDERS.join(', ')}`,
+    default: 'auto',
+    parse: z.enum(EXECUTION_PROVIDERS) as z.ZodType<(typeof EXECUTION_PROVIDERS)[number], string>,
   }),
   trainingThreads: setting<number>({
     variable: 'PALATE_TRAINING_THREADS',

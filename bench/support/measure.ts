@@ -4,15 +4,16 @@ const FEWEST_ROUNDS = 7;
 /** Runs before the clock counts: the runtime plans its memory in them. */
 const WARM_UP_ROUNDS = 2;
 
-/** Milliseconds of one run of each, the median over as many rounds as fit into `budgetMs`. */
+/** Milliseconds of one run of each, the median over as many rounds as fit into `budgetMs`, and `fewest` at least. */
 export async function medians<Name extends string>(
   variants: Readonly<Record<Name, () => Promise<unknown>>>,
   budgetMs: number,
+  fewest = FEWEST_ROUNDS,
 ): Promise<Record<Name, number>> {
   const names = Object.keys(variants) as Name[];
   const times = new Map<Name, number[]>(names.map((name) => [name, []]));
   const end = performance.now() + budgetMs;
-  for (let round = 0; round < WARM_UP_ROUNDS + FEWEST_ROUNDS || performance.now() < end; round++) {
+  for (let round = 0; round < WARM_UP_ROUNDS + fewest || performance.now() < end; round++) {
     for (const name of names) {
       const start = performance.now();
       await variants[name]();

@@ -1,6 +1,7 @@
 /**
  * Health routes for whoever runs the service: alive as long as the process answers, ready as long as it can do its
- * work. They tell which check failed and nothing else, need no credential, and are answered however busy the service is.
+ * work. They tell which check failed, what the models run on and nothing else, need no credential, and are answered
+ * however busy the service is.
  */
 import type { FastifyInstance } from 'fastify';
 import { ping } from '../database/client.ts';
@@ -27,8 +28,9 @@ export function readinessChecks({ database, networks, pictures }: Platform, minF
 /**
  * Adds `GET /healthz` (200 always) and `GET /readyz`: 200, or 503 with the names of the checks that failed; `stopping`
  * once the service has been told to stop.
+ * @param executionProvider what the models run on
  */
-export function addHealthRoutes(server: FastifyInstance, checks: ReadinessChecks): void {
+export function addHealthRoutes(server: FastifyInstance, checks: ReadinessChecks, executionProvider: string): void {
   const options = { config: { uncounted: true } };
   let latest: { readonly at: number; readonly failures: Promise<Failure[]> } | null = null;
 
@@ -41,7 +43,7 @@ export function addHealthRoutes(server: FastifyInstance, checks: ReadinessChecks
     }
     if (!latest || Date.now() - latest.at > READY_FOR_MS) latest = { at: Date.now(), failures: failuresOf(checks) };
     const failures = await latest.failures;
-    if (failures.length === 0) return { status: 'ready' };
+    if (failures.length === 0) return { status: 'ready', executionProvider };
     for (const { name, error } of failures) request.log.warn({ err: error, check: name }, 'not ready');
     return reply.code(503).send({ status: 'not ready', failed: failures.map(({ name }) => name) });
   });

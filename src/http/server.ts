@@ -111,7 +111,11 @@ export async function createServer(platform: Platform, options: ServerOptions): 
     return answerPlainError(new PalateError('NOT_FOUND', message), request, reply);
   });
 
-  addHealthRoutes(server, readinessChecks(platform, options.minFreeDiskBytes));
+  addHealthRoutes(
+    server,
+    readinessChecks(platform, options.minFreeDiskBytes),
+    platform.networks.base.executionProvider,
+  );
   await addPictureRoutes(server, platform);
   await addExportRoute(server, platform);
   await server.register(async (routes) => addGraphqlRoutes(routes, platform, apollo, options));

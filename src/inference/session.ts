@@ -3,8 +3,12 @@
  * sessions, so that another engine can take its place here and nowhere else. Knows no preference and no encoder.
  */
 import './noTelemetry.ts'; // before the runtime
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { PalateError } from '../errors.ts';
+import { PROCESSOR_NODES } from '../onnx/index.ts';
 import { closedError, SessionHost } from './sessionHost.ts';
 
 /** Element types that cross the boundary; `float16` travels as the raw 16 bits. */
@@ -21,17 +25,35 @@ export interface Tensor {
 export type Tensors = Record<string, Tensor>;
 
 export interface SessionOptions {
+  /** What runs the model; the processor, if left out. */
+  provider?: ExecutionProvider;
   /** Threads within one operator; 1 by default: results are then bit-identical from run to run. */
   threads?: number;
-  /** Runs in a thread of its own, so that a long call leaves the event loop free. */
+  /** Runs in a thread of its own, so that a long call leaves the event loop free. With WebGPU, always in its thread. */
   worker?: boolean;
-  /** With `worker`: its threads take the processor when nothing else of the machine wants it. On Linux alone. */
+  /**
+   * With `worker`: its threads take the processor when nothing else of the machine wants it. On Linux alone, and not
+   * with WebGPU, whose thread has people waiting for scores too.
+   */
   background?: boolean;
 }
 
-/** What runs a model: the engine's name for it. */
-export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
-const EXECUTION_PROVIDER: ExecutionProvider = 'cpu';
+/** What can run a model: the engine's names. */
+export const EXECUTION_PROVIDERS = ['cpu', 'webgpu', 'cuda'] as const;
+export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
+
+/** Whether the engine has what it needs for the provider, but for a device and its driver. */
+export function hasFilesOf(provider: ExecutionProvider): boolean {
+  // The engine says of CUDA's files whether they came with it, and not whether they were fetched afterwards.
+  if (provider === 'cuda') return existsSync(join(engineFolder(), 'libonnxruntime_providers_cuda.so'));
+  return ort.listSupportedBackends().some(({ name, bundled }) => name === provider && bundled);
+}
+
+/** Where the engine's libraries lie. */
+function engineFolder(): string {
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node');
+  return join(main, '..', '..', 'bin', 'napi-v6', process.platform, process.arch);
+}
 
 /** A model's bytes, the path of its file (which lets the engine map weights kept beside it), or what makes its bytes. */
 export type ModelSource = Uint8Array | string | (() => Uint8Array | Promise<Uint8Array>);
@@ -53,14 +75,16 @@ export interface Session {
 
 /** Opens a model, in this thread unless told otherwise. */
 export async function openSession(model: ModelSource, options: SessionOptions = {}): Promise<Session> {
-  const { worker = false, ...others } = options;
+  const { worker = options.provider === 'webgpu', ...others } = options;
   if (worker) return openInThread(model, others);
   return openHere(typeof model === 'function' ? await model() : model, others);
 }
 
-async function openHere(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
+/** Opens a model in this thread. For WebGPU it must be the one that all of the process's WebGPU runs in. */
+export async function openHere(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
+  const { provider = 'cpu' } = options;
   const settings: ort.InferenceSession.SessionOptions = {
-    executionProviders: [EXECUTION_PROVIDER],
+    executionProviders: [engineProvider(provider)],
     intraOpNumThreads: options.threads ?? 1,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
@@ -77,7 +101,7 @@ async function openHere(model: Uint8Array | string, options: SessionOptions): Pr
   }
   let closed = false;
   return {
-    executionProvider: EXECUTION_PROVIDER,
+    executionProvider: provider,
     inputNames: engine.inputNames,
     outputNames: engine.outputNames,
     async run(feeds, outputs = engine.outputNames) {
@@ -96,6 +120,11 @@ async function openHere(model: Uint8Array | string, options: SessionOptions): Pr
       await engine.release();
     },
   };
+}
+
+/** What a provider cannot run, the processor does. */
+function engineProvider(provider: ExecutionProvider): ort.InferenceSession.ExecutionProviderConfig {
+  return provider === 'webgpu' ? { name: provider, forceCpuNodeNames: PROCESSOR_NODES } : provider;
 }
 
 function toEngine({ dtype, dims, data }: Tensor): ort.Tensor {

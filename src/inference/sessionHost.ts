@@ -2,6 +2,9 @@
  * Models that run in a thread beside the caller's, any number of them in one thread: the engine blocks the thread that
  * calls it, and the event loop stays free. Tensors are moved to it and back where they are given up. A thread that dies
  * fails what it had at hand; its models are opened on the next one, each when it is next asked for. Knows no engine.
+ *
+ * All WebGPU of a process runs in one thread, whoever's host it is: its models share one device, and two threads that
+ * use it at once end the process (onnxruntime's issue 32561).
  */
 import { Worker } from 'node:worker_threads';
 import { PalateError } from '../errors.ts';
@@ -24,8 +27,9 @@ export class SessionHost {
   readonly #options: SessionOptions;
   #thread: HostThread | null = null;
   #closed = false;
+  readonly #models = new Set<HostedModel>();
   /** A session that nobody holds any more is closed in the thread too, which cannot see that. */
-  readonly #forgotten = new FinalizationRegistry<HostedModel>((model) => void model.close());
+  readonly #forgotten = new FinalizationRegistry<HostedModel>((model) => void this.#drop(model));
 
   /** @param options of every session; the thread is started with the first of them. */
   constructor(options: Omit<SessionOptions, 'worker'> = {}) {
@@ -36,26 +40,42 @@ export class SessionHost {
   async open(source: ModelSource): Promise<Session> {
     const model = new HostedModel(source, this.#options, () => this.#running());
     const facts = await model.facts();
+    this.#models.add(model);
     const session: Session = {
       ...facts,
       run: (feeds, outputs, options) => model.run(feeds, outputs, options),
-      close: () => model.close(),
+      close: () => this.#drop(model),
     };
     this.#forgotten.register(session, model);
     return session;
   }
 
-  /** Ends the thread, and with it every session. */
+  /** Ends the thread, and with it every session; in WebGPU's thread, closes every session. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#thread?.end();
+    await Promise.all([...this.#models].map((model) => this.#drop(model)));
   }
 
   #running(): HostThread {
     if (this.#closed) throw closedError();
+    if (this.#options.provider === 'webgpu') return runningWebGpuThread();
     if (!this.#thread?.runs) this.#thread = new HostThread();
     return this.#thread;
   }
+
+  async #drop(model: HostedModel): Promise<void> {
+    this.#models.delete(model);
+    await model.close();
+  }
+}
+
+/** Lasts as long as the process: a next one could begin while this one still ends. */
+let webGpuThread: HostThread | null = null;
+
+function runningWebGpuThread(): HostThread {
+  if (!webGpuThread?.runs) webGpuThread = new HostThread();
+  return webGpuThread;
 }
 
 /** A model and where it is open. */

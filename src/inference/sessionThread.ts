@@ -4,7 +4,7 @@
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
-import { openSession, type Session, type Tensors } from './session.ts';
+import { openHere, type Session, type Tensors } from './session.ts';
 import { buffersOf, closedError, type HostReply, type HostRequest, type SessionFacts } from './sessionHost.ts';
 
 const sessions = new Map<number, Session>();
@@ -14,9 +14,10 @@ async function answer(request: HostRequest): Promise<unknown> {
     case 'open': {
       // Linux gives each thread a priority of its own, and the engine's threads take over this one's. Elsewhere it is
       // the whole process's.
-      if (request.options.background && process.platform === 'linux')
+      const { background, provider } = request.options;
+      if (background && provider !== 'webgpu' && process.platform === 'linux')
         setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-      const session = await openSession(request.model, request.options);
+      const session = await openHere(request.model, request.options);
       sessions.set(request.session, session);
       const { executionProvider, inputNames, outputNames } = session;
       return { executionProvider, inputNames: [...inputNames], outputNames: [...outputNames] } satisfies SessionFacts;

@@ -4,7 +4,6 @@
  */
 import {
   add,
-  cast,
   concat,
   Graph,
   linear,
@@ -17,6 +16,7 @@ import {
   transpose,
   unitLength,
   type Value,
+  widen,
 } from '../onnx/index.ts';
 import { type Architecture, itemVectorSize } from './architecture.ts';
 import type { MetricEvidence } from './metricPath.ts';
@@ -89,7 +89,7 @@ export function stateGraph(
   const a = architecture;
   const graph = new Graph('state');
   const net = network(graph, a, weights);
-  const items = cast(graph.input('items', ['users', a.history, itemVectorSize(a)], precision), 'float32');
+  const items = widen(graph.input('items', ['users', a.history, itemVectorSize(a)], precision));
   const judged = graph.input('judged', ['users', a.history, 2]);
   const sums = graph.input('imageSums', ['users', 2, a.imageMetric]);
   const totals = graph.input('imageTotals', ['users', 2, 1]);
@@ -123,10 +123,7 @@ export function scoreGraph(
   const keysValues = graph.input('keysValues', ['users', a.layers, 2, a.heads, a.history, size]);
   const tokenDirection = graph.input('direction', ['users', 1, a.imageMetric]);
   const judged = graph.input('judged', ['users', a.history, 2]);
-  const recent = cast(
-    graph.input('recent', ['users', 'judgements', a.imageMetric + a.textMetric], precision),
-    'float32',
-  );
+  const recent = widen(graph.input('recent', ['users', 'judgements', a.imageMetric + a.textMetric], precision));
   const recentJudged = graph.input('recentJudged', ['users', 'judgements', 2]);
   const [recentImage, recentText] = split(recent, -1, [a.imageMetric, a.textMetric]);
   const evidence = (channel: string, metric: number, rows: Value, weights: Value): MetricEvidence => ({
@@ -135,7 +132,7 @@ export function scoreGraph(
     recent: rows,
     judged: weights,
   });
-  const items = cast(graph.input('items', ['users', 'targets', itemVectorSize(a)], precision), 'float32');
+  const items = widen(graph.input('items', ['users', 'targets', itemVectorSize(a)], precision));
   const state = {
     history: unpackHistory(a, keysValues, judged),
     imageEvidence: evidence('image', a.imageMetric, recentImage!, recentJudged),

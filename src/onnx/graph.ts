@@ -46,6 +46,12 @@ export interface TapeEntry {
   readonly backward: Backward;
 }
 
+/**
+ * What nodes are called that stay on the processor, whatever runs the rest (`Graph.onProcessor`): an engine is told by
+ * their names.
+ */
+export const PROCESSOR_NODES: readonly string[] = Array.from({ length: 16 }, (_, i) => `processor_${i}`);
+
 export class Graph {
   readonly tape: TapeEntry[] = [];
   readonly #name: string;
@@ -58,6 +64,8 @@ export class Graph {
   readonly #symbolSources = new Map<string, { value: Value; axis: number }>();
   #counter = 0;
   #taping = true;
+  #onProcessor = false;
+  #processorNodes = 0;
 
   constructor(name: string) {
     this.#name = name;
@@ -157,6 +165,17 @@ export class Graph {
     }
   }
 
+  /** What `build` appends stays on the processor. Not every GPU has half floats: they are widened here. */
+  onProcessor<Result>(build: () => Result): Result {
+    const before = this.#onProcessor;
+    this.#onProcessor = true;
+    try {
+      return build();
+    } finally {
+      this.#onProcessor = before;
+    }
+  }
+
   /** The same tensor, now one that gradients are asked for. */
   parameter(value: Value): Value {
     return new Value(this, value.name, value.shape, value.dtype, true);
@@ -186,7 +205,17 @@ export class Graph {
   }
 
   #append(operator: string, inputs: readonly Value[], outputs: readonly Value[], attributes: Attributes): void {
-    this.#nodes.push({ operator, inputs: inputs.map((v) => v.name), outputs: outputs.map((v) => v.name), attributes });
+    const names = { inputs: inputs.map((v) => v.name), outputs: outputs.map((v) => v.name) };
+    this.#nodes.push({ operator, ...names, attributes, ...(this.#onProcessor ? { name: this.#processorName() } : {}) });
+  }
+
+  #processorName(): string {
+    const name = PROCESSOR_NODES[this.#processorNodes++];
+    if (name) return name;
+    throw new PalateError(
+      'INTERNAL_SERVER_ERROR',
+      `A graph can keep ${PROCESSOR_NODES.length} nodes on the processor, and no more.`,
+    );
   }
 
   #sizeOf(symbol: Dim & string): Value {

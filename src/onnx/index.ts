@@ -3,7 +3,7 @@
  * of its family in operators/ and its case to tests/onnx/gradients.test.ts.
  */
 export { gradients } from './differentiation.ts';
-export { Graph, Value } from './graph.ts';
+export { Graph, PROCESSOR_NODES, Value } from './graph.ts';
 export type { Dim, ElementType } from './modelFile.ts';
 export * from './operators/activation.ts';
 export * from './operators/arithmetic.ts';

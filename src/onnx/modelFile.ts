@@ -15,6 +15,8 @@ export interface NodeDefinition {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Attributes;
+  /** Its operator and its place, if left out. */
+  readonly name?: string;
 }
 
 /** A constant, row-major. float16 as raw 16 bits. */
@@ -66,7 +68,7 @@ export function writeModel(model: ModelDefinition): Uint8Array {
 function writeNode(message: ProtobufWriter, node: NodeDefinition, index: number): void {
   for (const input of node.inputs) message.text(1, input);
   for (const output of node.outputs) message.text(2, output);
-  message.text(3, `${node.operator}_${index}`).text(4, node.operator);
+  message.text(3, node.name ?? `${node.operator}_${index}`).text(4, node.operator);
   for (const [name, value] of Object.entries(node.attributes)) {
     message.message(5, (attribute) => writeAttribute(attribute.text(1, name), value));
   }

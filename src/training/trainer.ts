@@ -4,7 +4,7 @@
  * Knows neither people nor pictures: batches and the measure are handed in.
  */
 import { PalateError } from '../errors.ts';
-import { openSession, type Tensor, type Tensors } from '../inference/session.ts';
+import { type ExecutionProvider, openSession, type Tensor, type Tensors } from '../inference/session.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { type ParameterLayout, parameterLayout } from '../model/parameters.ts';
 import { ADAMW, type BatchRows, type BatchShape, type LossWeights, trainingGraph } from '../model/trainingGraph.ts';
@@ -27,6 +27,8 @@ export interface TrainerOptions {
   /** What batches bring: 'inputs' if left out. */
   readonly rows?: BatchRows;
   readonly threads?: number;
+  /** What runs the steps; the processor, if left out. */
+  readonly provider?: ExecutionProvider;
   /** Steps between two measurements. */
   readonly measureEvery: number;
   /** The batch of a step, from 1. A training that is to be resumed needs the same one for the same step. */
@@ -96,6 +98,7 @@ export async function trainPhase(start: Float32Array, phase: Phase, options: Tra
   let state = resume ? { ...resume, average: resume.average.slice() } : await beginning(start, options);
   const session = await openSession(trainingGraph(architecture, shape, phase.losses, { rows }), {
     threads: options.threads ?? 1,
+    provider: options.provider ?? 'cpu',
     worker: true,
   });
   try {

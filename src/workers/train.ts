@@ -32,6 +32,7 @@ import { ItemError } from '../domain/userErrors.ts';
 import { PalateError } from '../errors.ts';
 import { StoreUnreachable } from '../files/store.ts';
 import { loadArtifact } from '../inference/preferenceModel.ts';
+import type { ExecutionProvider } from '../inference/session.ts';
 import { itemVectorSize } from '../model/architecture.ts';
 import { type ModelArtifact, towerHash } from '../model/artifact.ts';
 import type { BatchShape } from '../model/trainingGraph.ts';
@@ -54,6 +55,8 @@ export interface TrainingOptions {
   readonly directory: string;
   /** Of the step; another number gives other weights in the last bits. */
   readonly threads: number;
+  /** What runs the steps; the processor, if left out. */
+  readonly provider?: ExecutionProvider;
   readonly log: TrainingLog;
   /** Smaller than what is good for people, for tests. */
   readonly sizes?: { readonly steps: number; readonly shape: BatchShape };
@@ -262,11 +265,11 @@ class Run {
 
   /** Trains until a process comes to an end of its own, or has died too often. */
   async #inChild(folder: TrainingFolder): Promise<ChildEnd> {
-    const { threads, sizes, foreground = false, onChild } = this.#options;
+    const { threads, provider = 'cpu', sizes, foreground = false, onChild } = this.#options;
     const { seed, tokens } = this.#job;
     await folder.takeOverCheckpoint();
     const { snapshot, parent, checkpoint, result } = folder;
-    const task = { snapshot, parent, checkpoint, result, seed, tokens, threads, ...sizes };
+    const task = { snapshot, parent, checkpoint, result, seed, tokens, threads, provider, ...sizes };
     for (;;) {
       const end = await runChild(task, {
         ...{ foreground, signal: this.#ending.signal },

@@ -21,7 +21,7 @@ const ask = async (service: TestService, path: string) => {
 it('is alive and ready without a credential', async () => {
   const service = await start();
   expect(await ask(service, '/healthz')).toEqual([200, { status: 'alive' }]);
-  expect(await ask(service, '/readyz')).toEqual([200, { status: 'ready' }]);
+  expect(await ask(service, '/readyz')).toEqual([200, { status: 'ready', executionProvider: 'cpu' }]);
 });
 
 it('is not ready where the disk is all but full', async () => {

@@ -26,6 +26,7 @@ export const SMALL_ARCHITECTURE: Architecture = {
 export const SMALL_EMBEDDINGS = { image: 20, text: 10 };
 
 export interface SmallModelOptions {
+  readonly architecture?: Architecture;
   readonly seed?: string;
   /** Parameters to set to one value, by name, after the rest was drawn. */
   readonly set?: Readonly<Record<string, number>>;
@@ -33,14 +34,15 @@ export interface SmallModelOptions {
 }
 
 export function smallArtifact({
+  architecture = SMALL_ARCHITECTURE,
   seed = 'small model',
   set = {},
   calibration = {},
 }: SmallModelOptions = {}): ModelArtifact {
   const random = new Random(seed);
-  const drawn = initialParameters(SMALL_ARCHITECTURE, random);
+  const drawn = initialParameters(architecture, random);
   const parameters = drawn.map((value) => value + 0.2 * random.normal());
-  const layout = parameterLayout(SMALL_ARCHITECTURE);
+  const layout = parameterLayout(architecture);
   for (const [name, value] of Object.entries(set)) {
     const { start, end } = layout.range(name);
     parameters.fill(value, start, end);
@@ -52,23 +54,16 @@ export function smallArtifact({
   });
   const { image, text } = SMALL_EMBEDDINGS;
   const transforms = {
-    image: transform(image, SMALL_ARCHITECTURE.imageInputs),
-    text: transform(text, SMALL_ARCHITECTURE.textInputs),
+    image: transform(image, architecture.imageInputs),
+    text: transform(text, architecture.textInputs),
   };
-  return artifact(
-    'small',
-    SMALL_ARCHITECTURE,
-    { image: 'a'.repeat(64), text: 'b'.repeat(64) },
-    parameters,
-    transforms,
-    {
-      standardErrors: [
-        { judgements: 0, logit: 2 },
-        { judgements: 16, logit: 0.5 },
-      ],
-      ...calibration,
-    },
-  );
+  return artifact('small', architecture, { image: 'a'.repeat(64), text: 'b'.repeat(64) }, parameters, transforms, {
+    standardErrors: [
+      { judgements: 0, logit: 2 },
+      { judgements: 16, logit: 0.5 },
+    ],
+    ...calibration,
+  });
 }
 
 /** Of the base model's sizes, for these encoders; another seed is another tower. */

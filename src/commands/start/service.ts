@@ -30,6 +30,8 @@ import {
   type TextEncoder,
 } from '../../inference/encoding/index.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
+import { chooseProvider } from '../../inference/providerChoice.ts';
+import type { ExecutionProvider } from '../../inference/session.ts';
 import { SessionHost } from '../../inference/sessionHost.ts';
 import { openQueue, prepareQueue } from '../../queue/queue.ts';
 import { startEncoding } from '../../workers/encode.ts';
@@ -90,9 +92,9 @@ interface Opening {
 
 async function open(opening: Opening, { api, work }: ServiceParts): Promise<Omit<Service, 'stop'>> {
   const address = { url: '' };
-  const { platform, encoders, serviceUrl } = await openPlatform(opening, address, work);
-  if (api) await startApi(opening, { platform, serviceUrl }, address);
-  if (encoders) await startWork(opening, { platform, serviceUrl }, encoders);
+  const { platform, encoders, serviceUrl, provider } = await openPlatform(opening, address, work);
+  if (api) await startApi(opening, { platform, serviceUrl, provider }, address);
+  if (encoders) await startWork(opening, { platform, serviceUrl, provider }, encoders);
   return { url: api ? address.url : null, platform };
 }
 
@@ -100,6 +102,8 @@ interface Opened {
   readonly platform: Platform;
   /** The database as the service's role. */
   readonly serviceUrl: string;
+  /** What runs the models. */
+  readonly provider: ExecutionProvider;
 }
 
 /** What only a worker needs. */
@@ -114,16 +118,18 @@ async function openPlatform(
   address: { readonly url: string },
   work: boolean,
 ): Promise<Opened & { readonly encoders: Encoders | null }> {
+  const choosing = openProvider(config, log); // while the database starts
   const databaseUrl = config.databaseUrl ?? (await openEmbedded({ config, log, closers }));
   const serviceUrl = await prepareDatabase(databaseUrl);
   await prepareQueue(databaseUrl);
   const database = openDatabase(serviceUrl, config.databaseConnections);
   closers.push({ what: 'the database connections', close: () => database.$disconnect() });
-  const host = new SessionHost(); // one thread for all preference models: thousands of tenants may have their own
+  const provider = await choosing;
+  const host = new SessionHost({ provider }); // one thread for all preference models: thousands of tenants may have their own
   closers.push({ what: "the networks' thread", close: () => host.close() });
   const [baseModel, encoders] = await Promise.all([
     PreferenceModel.load(SHIPPED_MODEL, host),
-    work ? openEncoders() : null,
+    work ? openEncoders(provider) : null,
   ]);
   const networks = [baseModel, ...Object.values(encoders ?? {})];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
@@ -162,13 +168,24 @@ async function openPlatform(
     log.warn({ err: error }, 'what other replicas erase is not heard for a moment; all caches are emptied after it'),
   );
   closers.push({ what: 'the ear for what other replicas erase', close: () => ears.close() });
-  return { platform, encoders, serviceUrl };
+  return { platform, encoders, serviceUrl, provider };
 }
 
-async function openEncoders(): Promise<Encoders> {
+/** What the models run on, which the log says, with the reason where it is not what could be hoped for. */
+async function openProvider({ executionProvider: setting }: Config, log: Logger): Promise<ExecutionProvider> {
+  const { provider, asAsked, missing, environment } = await chooseProvider(setting, process.env);
+  Object.assign(process.env, environment); // drivers read it when the first model is opened
+  const about = { executionProvider: provider, asked: setting };
+  const why = missing.length > 0 ? ` (${missing.join('; ')})` : '';
+  if (asAsked) log.info(about, `the models run on ${provider}${why}`);
+  else log.warn(about, `PALATE_EXECUTION_PROVIDER cannot be ${setting}: the models run on ${provider}${why}`);
+  return provider;
+}
+
+async function openEncoders(provider: ExecutionProvider): Promise<Encoders> {
   const [imageEncoder, textEncoder] = await Promise.all([
-    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { background: true }),
-    loadTextEncoder(SHIPPED_TEXT_ENCODER, { background: true }),
+    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { provider, background: true }),
+    loadTextEncoder(SHIPPED_TEXT_ENCODER, { provider, background: true }),
   ]);
   return { imageEncoder, textEncoder };
 }
@@ -195,7 +212,7 @@ async function startApi(
 
 async function startWork(
   { config, log, closers }: Opening,
-  { platform, serviceUrl }: Opened,
+  { platform, serviceUrl, provider }: Opened,
   encoders: Encoders,
 ): Promise<void> {
   await startEncoding({ ...platform, ...encoders });
@@ -204,7 +221,7 @@ async function startWork(
   await startErasing(platform);
   await startPromoting(platform);
   const directory = join(config.dataDirectory, 'training');
-  const trainings = await startTrainings(platform, { directory, threads: config.trainingThreads, log });
+  const trainings = await startTrainings(platform, { directory, threads: config.trainingThreads, provider, log });
   closers.push({ what: 'the trainings', close: () => trainings.stop() });
   const clock = startTrainingClock(platform, serviceUrl, log);
   closers.push({ what: 'the clock of trainings', close: () => clock.stop() });

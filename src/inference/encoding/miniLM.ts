@@ -21,6 +21,7 @@ import {
   transposeLast,
   unitLength,
   type Value,
+  widen,
 } from '../../onnx/index.ts';
 import { readSafetensors } from './safetensors.ts';
 
@@ -65,12 +66,14 @@ class Bert {
   /** The sum of word, position and (one) segment embedding, normalised. */
   embed(ids: Value): Value {
     const graph = this.#graph;
+    const look = (operator: string, inputs: Value[], shape: Value['shape'], attributes = {}) =>
+      widen(graph.onProcessor(() => graph.node(operator, inputs, [shape], attributes, 'float16')[0]!));
     const gather = (table: Value, rows: Value, shape: Value['shape']) =>
-      cast(graph.node('Gather', [table, rows], [shape], { axis: 0 }, 'float16')[0]!, 'float32');
+      look('Gather', [table, rows], shape, { axis: 0 });
     const words = gather(this.#stored('embeddings.word_embeddings.weight'), ids, ['texts', 'tokens', SIZE]);
     const table = this.#stored('embeddings.position_embeddings.weight');
     const bounds = [graph.integers([0]), graph.shapeTensor(['tokens']), graph.integers([0])];
-    const positions = cast(graph.node('Slice', [table, ...bounds], [['tokens', SIZE]], {}, 'float16')[0]!, 'float32');
+    const positions = look('Slice', [table, ...bounds], ['tokens', SIZE]);
     const segments = this.#stored('embeddings.token_type_embeddings.weight');
     const segment = gather(segments, graph.integers([0]), [1, SIZE]);
     return this.#layerNorm(add(words, add(positions, segment)), 'embeddings.LayerNorm');

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PreferenceModel } from '../../inference/preferenceModel.ts';
+import type { ExecutionProvider } from '../../inference/session.ts';
 import type { Architecture } from '../../model/architecture.ts';
 import { type ModelArtifact, seal } from '../../model/artifact.ts';
 import { initialParameters, parameterLayout } from '../../model/parameters.ts';
@@ -37,6 +38,8 @@ export interface FineTuneInput {
   readonly steps?: number;
   readonly shape?: BatchShape;
   readonly threads?: number;
+  /** What runs the steps; the processor, if left out. Measuring is the processor's. */
+  readonly provider?: ExecutionProvider;
   /** File that the state is kept in after each measurement, and gone on from where it is of the same run. */
   readonly checkpoint?: string;
   /** Ends the training before its next step. */
@@ -128,6 +131,7 @@ export async function fineTune(input: FineTuneInput): Promise<FineTuned> {
     shape,
     rows: 'items',
     threads: input.threads ?? 1,
+    provider: input.provider ?? 'cpu',
     measureEvery: MEASURE_EVERY,
     nextBatch: (step) => batcher.feeds(step),
     measure: (parameters) => validation.measure(parameters),

@@ -1,4 +1,5 @@
 /** What a training's process is told, and what it tells: plain values over the channel between it and its parent. */
+import type { ExecutionProvider } from '../../inference/session.ts';
 import type { BatchShape } from '../../model/trainingGraph.ts';
 import type { EvaluationSummary } from '../feedback/apiEvaluation.ts';
 
@@ -19,6 +20,8 @@ export interface TrainingTask {
   /** As many as the parent has, if null. */
   readonly tokens: number | null;
   readonly threads: number;
+  /** What runs the steps. */
+  readonly provider: ExecutionProvider;
   /** Smaller than what is good for people, for tests. */
   readonly steps?: number;
   readonly shape?: BatchShape;

@@ -18,12 +18,12 @@ const SEED = 'evaluation';
 
 /** @param tell every message but the last, which is returned */
 export async function doTask(task: TrainingTask, tell: (message: TrainingMessage) => void): Promise<TrainingMessage> {
-  const { checkpoint, seed, tokens, threads, steps, shape } = task;
+  const { checkpoint, seed, tokens, threads, provider, steps, shape } = task;
   await dropDamaged(checkpoint);
   const parent = await loadArtifact(task.parent);
   const snapshot = Snapshot.open(task.snapshot);
   const tuned = await fineTune({
-    ...{ parent, snapshot, seed, threads, checkpoint },
+    ...{ parent, snapshot, seed, threads, provider, checkpoint },
     ...(tokens === null ? {} : { tokens }),
     ...(steps === undefined ? {} : { steps }),
     ...(shape === undefined ? {} : { shape }),

@@ -4,14 +4,13 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { engineEnvironment } from '../../inference/engineEnvironment.ts';
 import { FOREGROUND, type TrainingMessage, type TrainingTask } from '../../training/process/protocol.ts';
 
 /** The longest that a training may take: one that hangs ends too. */
 const LONGEST_MS = 12 * 60 * 60 * 1000;
 /** So much of what it wrote to stderr is kept: what a runtime says when it runs out of memory. */
 const LAST_WORDS = 1_000;
-/** What it is given of the environment: nothing that leads to the database. */
-const ENVIRONMENT = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'LD_LIBRARY_PATH', 'NODE_OPTIONS'];
 
 /** How it ended by itself. */
 export type ChildEnd =
@@ -64,7 +63,7 @@ function startChild(args: readonly string[]): ChildProcess {
   const extension = import.meta.url.endsWith('.ts') ? 'mjs' : 'js';
   const entry = new URL(`../../training/process/trainingProcess.${extension}`, import.meta.url);
   return fork(fileURLToPath(entry), args, {
-    env: Object.fromEntries(ENVIRONMENT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    env: engineEnvironment(process.env),
     execArgv: [],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
