@@ -4,6 +4,7 @@
  */
 import type { Database } from '../database/client.ts';
 import type { FileStore } from '../files/store.ts';
+import type { SessionHost } from '../inference/sessionHost.ts';
 import type { PictureLimits } from '../pictures/check.ts';
 import type { Queue } from '../queue/queue.ts';
 import { ImageMetrics } from './itemVectors.ts';
@@ -29,6 +30,8 @@ export interface PlatformParts {
   /** The files of model versions. */
   readonly weights: FileStore;
   readonly networks: Networks;
+  /** Whose thread searches indexes of vectors; the caller's own, if left out. */
+  readonly searches?: SessionHost;
   /** What a new tenant starts with. */
   readonly baseModel: BaseModel;
   readonly links: PictureLinks;
@@ -70,8 +73,8 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
   return {
     ...parts,
     userStates: new UserStates(memory.userStates),
-    imageMetrics: new ImageMetrics(memory.vectorIndexes),
-    profiles: new ProfileIndexes(memory.vectorIndexes),
+    imageMetrics: new ImageMetrics(memory.vectorIndexes, parts.searches),
+    profiles: new ProfileIndexes(memory.vectorIndexes, parts.searches),
     quotas: new Quotas(),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),

@@ -127,10 +127,13 @@ async function shorten(
 ): Promise<string[][]> {
   const many = candidates.filter((ids, i) => ids.length > SHORTLIST && users[i]!.reading.judgements.length > 0);
   const index = await imageMetrics.holding(database, model, [...new Set(many.flat())]);
-  return candidates.map((ids, i) =>
-    many.includes(ids)
-      ? index.nearest(users[i]!.state.taste, SHORTLIST, ids).map(({ id }) => id)
-      : ids.slice(0, SHORTLIST),
+  return Promise.all(
+    candidates.map(async (ids, i) => {
+      if (!many.includes(ids)) return ids.slice(0, SHORTLIST);
+      const chosen = new Set(ids);
+      const [nearest] = await index.nearest([users[i]!.state.taste], SHORTLIST, (id) => chosen.has(id));
+      return nearest!.map(({ id }) => id);
+    }),
   );
 }
 

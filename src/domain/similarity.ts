@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import { currentPerson, currentTenant, type Database, withTenant } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
+import type { SessionHost } from '../inference/sessionHost.ts';
 import { ErasedIds } from './erasedIds.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import { fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
@@ -85,15 +86,22 @@ async function nearestUsers(
   const own = await readProfiles(platform, userIds);
   const known = (await profileVersions(platform.database, model)).filter(({ kept }) => kept !== null);
   const index = await platform.profiles.holding(platform.database, model, known);
-  const ids = known.map(({ id }) => id);
+  const ids = new Set(known.map(({ id }) => id));
+  const profiles = [...own.values()];
+  const nearest = await index.nearest(
+    profiles.map(({ vector }) => vector),
+    MAX_SIMILAR_USERS + 1,
+    (id) => ids.has(id),
+  );
   return new Map(
-    [...own].map(([userId, { vector }]) => [
+    profiles.map(({ userId, vector }, i) => [
       userId,
-      index
-        .nearest(vector, MAX_SIMILAR_USERS + 1, ids)
-        .filter(({ id }) => id !== userId)
+      nearest[i]!.filter(({ id }) => id !== userId)
         .slice(0, MAX_SIMILAR_USERS)
-        .map(({ id }) => ({ userId: id, similarity: similarityOf(vector, index.get(id)!) }))
+        .flatMap(({ id }) => {
+          const other = index.get(id);
+          return other ? [{ userId: id, similarity: similarityOf(vector, other) }] : [];
+        })
         .sort(nearestFirst),
     ]),
   );
@@ -111,8 +119,14 @@ export class ProfileIndexes {
   /** Raised where everything was dropped: what was being filled then is not kept. */
   #generation = 0;
 
-  /** @param maxBytes memory for all indexes together; the least recently used is dropped first. */
-  constructor(maxBytes: number) {
+  readonly #searches: SessionHost | undefined;
+
+  /**
+   * @param maxBytes memory for all indexes together; the least recently used is dropped first.
+   * @param searches whose thread searches them; the caller's own, if left out
+   */
+  constructor(maxBytes: number, searches?: SessionHost) {
+    this.#searches = searches;
     this.#indexes = new LRUCache({
       maxSize: Math.max(1, maxBytes),
       sizeCalculation: ({ index }) => index.byteLength + index.size * 64,
@@ -125,7 +139,10 @@ export class ProfileIndexes {
     const tenantId = currentTenant();
     const generation = this.#generation;
     const key = `${tenantId} ${model.row.id}`;
-    const entry = this.#indexes.get(key) ?? { index: new NeighbourIndex(layers * heads * tokens), versions: new Map() };
+    const entry = this.#indexes.get(key) ?? {
+      index: new NeighbourIndex(layers * heads * tokens, { host: this.#searches }),
+      versions: new Map(),
+    };
     const changed = profiles.filter(({ id, kept }) => entry.versions.get(id) !== kept).map(({ id }) => id);
     for (let start = 0; start < changed.length; start += READ_AT_ONCE) {
       const rows = await database.profile.findMany({
