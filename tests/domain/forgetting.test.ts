@@ -5,9 +5,9 @@ import { type Forgotten, startForgetting, tellOfKeys, tellReplicas } from '../..
 import { newId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
+import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
 import { ShownScores } from '../../src/domain/shownScores.ts';
-import { ProfileIndexes } from '../../src/domain/similarity.ts';
 import { type ReadUser, UserStates } from '../../src/domain/userStates.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';

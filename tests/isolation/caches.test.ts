@@ -8,7 +8,7 @@ import pg from 'pg';
 import { withTenant } from '../../src/database/client.ts';
 import { fromGlobalId } from '../../src/domain/ids.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
-import { ProfileIndexes } from '../../src/domain/similarity.ts';
+import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
 import { UserStates } from '../../src/domain/userStates.ts';
 import { picture, type TestService, type TestTenant, testService } from '../http/service.ts';
 
