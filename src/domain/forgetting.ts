@@ -23,7 +23,7 @@ export interface Forgotten {
 /** The memory that erased things may be in. */
 export type Memory = Pick<
   Platform,
-  'userStates' | 'imageMetrics' | 'profiles' | 'quotas' | 'knownKeys' | 'networks' | 'shownScores'
+  'userStates' | 'imageMetrics' | 'catalogues' | 'profiles' | 'quotas' | 'knownKeys' | 'networks' | 'shownScores'
 >;
 
 const CHANNEL = 'palate_forget';
@@ -49,20 +49,22 @@ export async function tellOfKeys(transaction: Queries, tenantId: string): Promis
 
 /** Drops it from this process's memory. */
 export function forget(memory: Memory, forgotten: Forgotten): void {
-  const { userStates, imageMetrics, profiles, quotas, knownKeys, networks, shownScores } = memory;
+  const { userStates, imageMetrics, catalogues, profiles, quotas, knownKeys, networks, shownScores } = memory;
   const { tenantId, wholeTenant, keys, userIds, imageIds, changedUserIds } = forgotten;
   if (keys || wholeTenant) knownKeys.forgetTenant(tenantId);
   quotas.forget(tenantId);
-  if (wholeTenant) for (const memory of [userStates, imageMetrics, profiles, networks]) memory.forgetTenant(tenantId);
+  if (wholeTenant)
+    for (const memory of [userStates, imageMetrics, catalogues, profiles, networks]) memory.forgetTenant(tenantId);
   userStates.forget(tenantId, userIds, changedUserIds);
   profiles.forget(tenantId, userIds, changedUserIds);
   imageMetrics.forget(tenantId, imageIds);
+  catalogues.forget(tenantId, imageIds);
   shownScores.forget(tenantId, wholeTenant ? undefined : userIds);
 }
 
 /** Drops everything. */
-function forgetAll({ userStates, imageMetrics, profiles, knownKeys }: Memory): void {
-  for (const memory of [userStates, imageMetrics, profiles, knownKeys]) memory.clear();
+function forgetAll({ userStates, imageMetrics, catalogues, profiles, knownKeys }: Memory): void {
+  for (const memory of [userStates, imageMetrics, catalogues, profiles, knownKeys]) memory.clear();
 }
 
 /**

@@ -7,6 +7,7 @@ import type { FileStore } from '../files/store.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
 import type { PictureLimits } from '../pictures/check.ts';
 import type { Queue } from '../queue/queue.ts';
+import { ImageCatalogues } from './imageCatalogue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
@@ -48,6 +49,7 @@ export interface PlatformParts {
 export interface Platform extends PlatformParts {
   readonly userStates: UserStates;
   readonly imageMetrics: ImageMetrics;
+  readonly catalogues: ImageCatalogues;
   readonly profiles: ProfileIndexes;
   readonly quotas: Quotas;
   readonly knownKeys: KnownKeys;
@@ -65,7 +67,7 @@ export interface Platform extends PlatformParts {
 /** Bounds of the memory shared by all requests, in bytes. */
 export interface MemoryLimits {
   readonly userStates: number;
-  /** Each of the two: metrics of images, profiles of users. */
+  /** Each of the three: metrics of images, images to recommend, profiles of users. */
   readonly vectorIndexes: number;
 }
 
@@ -74,6 +76,7 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     ...parts,
     userStates: new UserStates(memory.userStates),
     imageMetrics: new ImageMetrics(memory.vectorIndexes, parts.searches),
+    catalogues: new ImageCatalogues(memory.vectorIndexes, parts.searches),
     profiles: new ProfileIndexes(memory.vectorIndexes, parts.searches),
     quotas: new Quotas(),
     knownKeys: new KnownKeys(),

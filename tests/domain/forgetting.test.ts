@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Listener } from '../../src/database/notifications.ts';
 import { type Forgotten, startForgetting, tellOfKeys, tellReplicas } from '../../src/domain/forgetting.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { ImageCatalogues } from '../../src/domain/imageCatalogue.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
 import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
@@ -41,6 +42,7 @@ function newMemory() {
   return {
     userStates: new UserStates(1_000_000),
     imageMetrics: new ImageMetrics(1_000_000),
+    catalogues: new ImageCatalogues(1_000_000),
     profiles: new ProfileIndexes(1_000_000),
     quotas: new Quotas(),
     knownKeys: new KnownKeys(60_000),

@@ -189,8 +189,12 @@ describe('deleteUser', () => {
 
   it('takes the person out of memory at once', async () => {
     const { user, own } = await fill();
-    const { userStates, profiles, imageMetrics } = service.platform;
-    const held = () => ({ states: heldBy(userStates), profiles: heldBy(profiles), images: heldBy(imageMetrics) });
+    const { userStates, profiles, imageMetrics, catalogues } = service.platform;
+    const held = () => ({
+      states: heldBy(userStates),
+      profiles: heldBy(profiles),
+      images: heldBy(imageMetrics) + heldBy(catalogues),
+    });
     expect(held().states).toContain(uuid(user));
     expect(held().profiles).toContain(uuid(user));
     expect(held().images).toContain(uuid(own));

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { withTenant } from '../../src/database/client.ts';
 import { fromGlobalId } from '../../src/domain/ids.ts';
+import { ImageCatalogues } from '../../src/domain/imageCatalogue.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
 import { UserStates } from '../../src/domain/userStates.ts';
@@ -90,6 +91,7 @@ function forget(): void {
   Object.assign(service.platform, {
     userStates: new UserStates(CACHE_BYTES),
     imageMetrics: new ImageMetrics(CACHE_BYTES),
+    catalogues: new ImageCatalogues(CACHE_BYTES),
     profiles: new ProfileIndexes(CACHE_BYTES),
   });
 }
