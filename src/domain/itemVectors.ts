@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
+import type { SessionHost } from '../inference/sessionHost.ts';
 import { ErasedIds } from './erasedIds.ts';
 import { activeModel, type ModelPlatform, type ServingModel } from './models.ts';
 
@@ -66,17 +67,22 @@ export async function similarImages(
   const ready = await readyImages(platform.database);
   const ids = ready.map(({ id }) => id);
   const index = await platform.imageMetrics.holding(platform.database, model, ids);
-  const isReady = new Set(ids);
-  return requests.map(({ imageId, ownerId, first }) => {
-    const metric = isReady.has(imageId) ? index.get(imageId) : undefined;
-    if (!metric) return [];
-    const seen = ready.filter((image) => image.ownerId === null || image.ownerId === ownerId).map(({ id }) => id);
-    return index
-      .nearest(metric, first + 1, seen)
-      .filter(({ id }) => id !== imageId)
-      .slice(0, first)
-      .map(({ id }) => id);
-  });
+  const owners = new Map(ready.map((image) => [image.id, image.ownerId]));
+  return Promise.all(
+    requests.map(async ({ imageId, ownerId, first }) => {
+      const metric = owners.has(imageId) ? index.get(imageId)?.slice() : undefined;
+      if (!metric) return [];
+      const isSeen = (id: string) => {
+        const owner = owners.get(id);
+        return owner === null || (owner !== undefined && owner === ownerId);
+      };
+      const [nearest] = await index.nearest([metric], first + 1, isSeen);
+      return nearest!
+        .filter(({ id }) => id !== imageId)
+        .slice(0, first)
+        .map(({ id }) => id);
+    }),
+  );
 }
 
 /** Image metrics of the tenants used lately, one index a tenant and tower, filled as images are asked for. */
@@ -86,8 +92,14 @@ export class ImageMetrics {
   /** Raised where everything was dropped: what was being filled then is not kept. */
   #generation = 0;
 
-  /** @param maxBytes memory for all indexes together; the least recently used is dropped first. */
-  constructor(maxBytes: number) {
+  readonly #searches: SessionHost | undefined;
+
+  /**
+   * @param maxBytes memory for all indexes together; the least recently used is dropped first.
+   * @param searches whose thread searches them; the caller's own, if left out
+   */
+  constructor(maxBytes: number, searches?: SessionHost) {
+    this.#searches = searches;
     this.#indexes = new LRUCache({ maxSize: Math.max(1, maxBytes), sizeCalculation: (index) => index.byteLength });
   }
 
@@ -100,7 +112,8 @@ export class ImageMetrics {
     const tenantId = currentTenant();
     const generation = this.#generation;
     const key = `${tenantId} ${tower}`;
-    const index = this.#indexes.get(key) ?? new NeighbourIndex(network.manifest.architecture.imageMetric);
+    const index =
+      this.#indexes.get(key) ?? new NeighbourIndex(network.manifest.architecture.imageMetric, { host: this.#searches });
     const missing = imageIds.filter((id) => !index.has(id));
     const vectors = await readItemVectors(database, tower, missing);
     for (const [id, vector] of vectors) if (!this.#erased.has(id)) index.set(id, network.imageMetric(vector));

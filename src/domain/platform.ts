@@ -4,19 +4,21 @@
  */
 import type { Database } from '../database/client.ts';
 import type { FileStore } from '../files/store.ts';
+import type { SessionHost } from '../inference/sessionHost.ts';
 import type { PictureLimits } from '../pictures/check.ts';
 import type { Queue } from '../queue/queue.ts';
 import { Candidates } from './candidates.ts';
+import { ImageCatalogues } from './imageCatalogue.ts';
 import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
 import { type ActiveRows, activeRows, type Networks, type Patience, type ServingVersion } from './models.ts';
 import type { PictureLinks } from './pictureLinks.ts';
 import { PointBudget } from './points.ts';
+import { ProfileIndexes } from './profileIndexes.ts';
 import { Quotas } from './quotas.ts';
 import type { SecretBox } from './secretBox.ts';
 import { ShownScores } from './shownScores.ts';
-import { ProfileIndexes } from './similarity.ts';
 import type { BaseModel } from './tenants.ts';
 import { TrainingWatchers } from './trainingProgress.ts';
 import { type FeedbackVersions, feedbackVersions, UserStates } from './userStates.ts';
@@ -31,6 +33,8 @@ export interface PlatformParts {
   /** The files of model versions. */
   readonly weights: FileStore;
   readonly networks: Networks;
+  /** Whose thread searches indexes of vectors; the caller's own, if left out. */
+  readonly searches?: SessionHost;
   /** What a new tenant starts with. */
   readonly baseModel: BaseModel;
   readonly links: PictureLinks;
@@ -51,6 +55,7 @@ export interface Platform extends PlatformParts {
   readonly namedUsers: NamedUsers;
   readonly candidates: Candidates;
   readonly imageMetrics: ImageMetrics;
+  readonly catalogues: ImageCatalogues;
   readonly profiles: ProfileIndexes;
   readonly quotas: Quotas;
   readonly knownKeys: KnownKeys;
@@ -71,7 +76,7 @@ export interface Platform extends PlatformParts {
 export interface MemoryLimits {
   readonly userStates: number;
   readonly itemVectors: number;
-  /** Each of the two: metrics of images, profiles of users. */
+  /** Each of the three: metrics of images, images to recommend, profiles of users. */
   readonly vectorIndexes: number;
 }
 
@@ -83,8 +88,9 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     feedbackVersions: feedbackVersions(parts.database),
     namedUsers: namedUsers(parts.database),
     candidates: new Candidates(parts.database, memory.itemVectors),
-    imageMetrics: new ImageMetrics(memory.vectorIndexes),
-    profiles: new ProfileIndexes(memory.vectorIndexes),
+    imageMetrics: new ImageMetrics(memory.vectorIndexes, parts.searches),
+    catalogues: new ImageCatalogues(memory.vectorIndexes, parts.searches),
+    profiles: new ProfileIndexes(memory.vectorIndexes, parts.searches),
     quotas: new Quotas(),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),

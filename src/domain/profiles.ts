@@ -44,9 +44,12 @@ export async function readProfiles(platform: Platform, userIds: readonly string[
   return profiles;
 }
 
+/** What profiles are computed with. */
+export type ProfilePlatform = Pick<Platform, 'database' | 'userStates' | 'feedbackVersions'>;
+
 /** Computes the profiles of these users anew and keeps them: what a reader does with stale ones, and the worker. */
 export async function refreshProfiles(
-  platform: Platform,
+  platform: ProfilePlatform,
   model: ServingModel,
   userIds: readonly string[],
 ): Promise<Map<string, Profile>> {
@@ -103,7 +106,21 @@ export async function staleUsers(platform: Platform, model: ServingModel, atMost
     .map(({ id }) => id);
 }
 
-/** Of the same users some, in the order of their ids, those after one of them. Indexes: users_pkey, profiles_pkey. */
+/** Those of these users whose profile is not of their newest feedback. Indexes: users_pkey, profiles_pkey. */
+export async function staleAmong(
+  database: Database,
+  { row }: ServingModel,
+  userIds: readonly string[],
+): Promise<string[]> {
+  const users = await database.$queryRaw<{ id: string }[]>`
+    SELECT u.id FROM users u
+    LEFT JOIN profiles p ON p.tenant_id = u.tenant_id AND p.model_id = ${row.id}::uuid AND p.user_id = u.id
+    WHERE u.tenant_id = ${currentTenant()}::uuid AND u.id = ANY(${userIds}::uuid[])
+      AND u.feedback_version > coalesce(p.feedback_version, 0)`;
+  return users.map(({ id }) => id);
+}
+
+/** Of the stale users some, in the order of their ids, those after one of them. Indexes: users_pkey, profiles_pkey. */
 export async function staleUsersAfter(
   database: Database,
   { row }: ServingModel,
@@ -119,7 +136,7 @@ export async function staleUsersAfter(
   return users.map(({ id }) => id);
 }
 
-export interface ProfileVersion {
+interface ProfileVersion {
   id: string;
   /** The user's feedback version. */
   wanted: number;
@@ -128,7 +145,7 @@ export interface ProfileVersion {
 }
 
 /** Everybody of the tenant who ever gave feedback. Indexes: users_pkey, profiles_pkey. */
-export function profileVersions(database: Database, { row }: ServingModel): Promise<ProfileVersion[]> {
+function profileVersions(database: Database, { row }: ServingModel): Promise<ProfileVersion[]> {
   return database.$queryRaw<ProfileVersion[]>(Prisma.sql`
     SELECT u.id, u.feedback_version AS wanted, p.feedback_version AS kept
     FROM users u

@@ -1,5 +1,5 @@
 /**
- * Images that a user has not judged, best first. A first pass over the metric vectors makes a shortlist where there are
+ * Images that a user has not judged, best first. A first pass over the images in memory makes a shortlist where there are
  * many, the model scores it, and the list is kept for an hour, so that every page is of the model and the feedback of
  * the first.
  */
@@ -12,12 +12,12 @@ import { activeModel, findModels, type ServingModel } from './models.ts';
 import { fromCursor, type Page, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
 import { bestFirst, type Score, scoreTargets } from './scores.ts';
-import { isSeenBy, unjudgedImages } from './unjudged.ts';
-import { type JudgementRef, type ReadUser, readUsers } from './userStates.ts';
+import { isSeenBy, judgedImages } from './unjudged.ts';
+import { type JudgementRef, readUsers } from './userStates.ts';
 
 /** How deep a list goes. */
 export const MAX_RECOMMENDATIONS = 1_000;
-/** Images the model scores for one list: twice what can be shown, since the first pass sees the pixels' metric alone. */
+/** Images the model scores for one list: twice what can be shown, since the first pass is without the blocks. */
 const SHORTLIST = 2_000;
 /** How long a cursor is good for. */
 const LIST_LIFETIME_MS = 3_600_000;
@@ -82,17 +82,22 @@ async function makeLists(
   const { database } = platform;
   const model = await activeModel(platform);
   const userIds = [...new Set(requests.map(({ userId }) => userId))];
-  const [users, left] = await Promise.all([readUsers(platform, model, userIds), unjudgedImages(database, requests)]);
-  const known = requests.flatMap((request, i) => {
+  const [users, judged, catalogue] = await Promise.all([
+    readUsers(platform, model, userIds),
+    judgedImages(database, userIds),
+    platform.catalogues.holding(database, model),
+  ]);
+  const known = requests.flatMap((request) => {
     const user = users.get(request.userId);
-    return user ? [{ request, user, candidates: left[i]! }] : [];
+    return user ? [{ request, user }] : [];
   });
-  const shortlists = await shorten(
-    platform,
-    model,
-    known.map(({ user }) => user),
-    known.map(({ candidates }) => candidates),
-  );
+  const shortlists: string[][] = [];
+  for (const { request, user } of known) {
+    const { userId, collection } = request;
+    const isJudged = (imageId: string) => judged.has(`${userId} ${imageId}`);
+    const chosen = await catalogue.shortlist(model, user.state, { userId, collection, isJudged }, SHORTLIST);
+    shortlists.push(chosen.sort().reverse()); // newest first: so are those of one score
+  }
   const vectors = await readItemVectors(database, model.row.tower, [...new Set(shortlists.flat())]);
   const scores = await scoreTargets(
     database,
@@ -113,25 +118,6 @@ async function makeLists(
   );
   await keepLists(platform, model, lists);
   return lists;
-}
-
-/**
- * The images worth scoring for each user: all of them where they are few, else those furthest along the line from what
- * the user dislikes to what they like, or the newest where nothing is known of the user.
- */
-async function shorten(
-  { database, imageMetrics }: Platform,
-  model: ServingModel,
-  users: readonly ReadUser[],
-  candidates: readonly string[][],
-): Promise<string[][]> {
-  const many = candidates.filter((ids, i) => ids.length > SHORTLIST && users[i]!.reading.judgements.length > 0);
-  const index = await imageMetrics.holding(database, model, [...new Set(many.flat())]);
-  return candidates.map((ids, i) =>
-    many.includes(ids)
-      ? index.nearest(users[i]!.state.taste, SHORTLIST, ids).map(({ id }) => id)
-      : ids.slice(0, SHORTLIST),
-  );
 }
 
 // ---------------------------------------------------------------- kept lists

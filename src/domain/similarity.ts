@@ -2,29 +2,15 @@
  * Who has similar taste. Similarity is 1 − √(1 − ⟨p, q⟩), one less the Hellinger distance of two users' attention over
  * the preference tokens: it rises with the inner product, so the nearest are found by inner product (docs/model.md).
  */
-import { LRUCache } from 'lru-cache';
-import { currentPerson, currentTenant, type Database, withTenant } from '../database/client.ts';
-import { NeighbourIndex } from '../inference/neighbours.ts';
-import { ErasedIds } from './erasedIds.ts';
-import { activeModel, type ServingModel } from './models.ts';
+import { currentPerson, currentTenant, withTenant } from '../database/client.ts';
+import { activeModel } from './models.ts';
 import { fromCursor, type Page, type PageArgs, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
-import {
-  type ProfileVersion,
-  profileVersions,
-  readProfiles,
-  refreshProfiles,
-  staleUsers,
-  toFloats,
-} from './profiles.ts';
+import { readProfiles } from './profiles.ts';
 import { readTenant } from './tenants.ts';
 
 /** How deep a list of similar users goes. */
 export const MAX_SIMILAR_USERS = 200;
-/** Stale profiles that one reader brings up to date before it answers; the worker does the rest. */
-const REFRESH_ON_READ = 1_000;
-/** Profiles read from the database at a time. */
-const READ_AT_ONCE = 10_000;
 
 /** How deep the list of a person who asks for themself goes: enough to feel company, too little to map a crowd. */
 const MAX_ANONYMOUS = 50;
@@ -67,10 +53,9 @@ export async function similarUsers(
 }
 
 async function anonymous(platform: Platform, person: string): Promise<Map<string, SimilarUser[]>> {
-  const lists = await nearestUsers(platform, [person]);
-  const known = await platform.database.profile.count({ where: { modelId: (await activeModel(platform)).row.id } });
-  if (known < LEAST_PEOPLE) return new Map();
-  const nearest = (lists.get(person) ?? []).slice(0, MAX_ANONYMOUS);
+  const others = (await nearestUsers(platform, [person])).get(person) ?? [];
+  if (others.length + 1 < LEAST_PEOPLE) return new Map();
+  const nearest = others.slice(0, MAX_ANONYMOUS);
   return new Map([
     [person, nearest.map(({ similarity }) => ({ userId: null, similarity: Math.round(100 * similarity) / 100 }))],
   ]);
@@ -81,95 +66,31 @@ async function nearestUsers(
   userIds: readonly string[],
 ): Promise<Map<string, { userId: string; similarity: number }[]>> {
   const model = await activeModel(platform);
-  await refreshProfiles(platform, model, await staleUsers(platform, model, REFRESH_ON_READ));
-  const own = await readProfiles(platform, userIds);
-  const known = (await profileVersions(platform.database, model)).filter(({ kept }) => kept !== null);
-  const index = await platform.profiles.holding(platform.database, model, known);
-  const ids = known.map(({ id }) => id);
-  return new Map(
-    [...own].map(([userId, { vector }]) => [
-      userId,
-      index
-        .nearest(vector, MAX_SIMILAR_USERS + 1, ids)
-        .filter(({ id }) => id !== userId)
-        .slice(0, MAX_SIMILAR_USERS)
-        .map(({ id }) => ({ userId: id, similarity: similarityOf(vector, index.get(id)!) }))
-        .sort(nearestFirst),
-    ]),
-  );
+  const index = await platform.profiles.holding(platform, model);
+  const own = [...(await readProfiles(platform, userIds)).values()];
+  const vectors = own.map(({ vector }) => vector);
+  for (;;) {
+    const nearest = await index.vectors.nearest(vectors, MAX_SIMILAR_USERS + 1);
+    const found = new Set(nearest.flatMap((ofOne) => ofOne.map(({ id }) => id)));
+    if (!(await index.confirm(platform.database, model, [...found]))) continue; // somebody was deleted meanwhile
+    return new Map(
+      own.map(({ userId, vector }, i) => [
+        userId,
+        nearest[i]!.filter(({ id }) => id !== userId)
+          .slice(0, MAX_SIMILAR_USERS)
+          .flatMap(({ id }) => {
+            const other = index.vectors.get(id);
+            return other ? [{ userId: id, similarity: similarityOf(vector, other) }] : [];
+          })
+          .sort(nearestFirst),
+      ]),
+    );
+  }
 }
 
 /** The order of a list and of its cursors: rounded products differ where similarities do not. */
 function nearestFirst(a: { userId: string; similarity: number }, b: { userId: string; similarity: number }): number {
   return b.similarity - a.similarity || (a.userId < b.userId ? -1 : 1);
-}
-
-/** Profile vectors of the tenants and models used lately, read again where they have changed. */
-export class ProfileIndexes {
-  readonly #indexes: LRUCache<string, { index: NeighbourIndex; versions: Map<string, number> }>;
-  readonly #erased = new ErasedIds();
-  /** Raised where everything was dropped: what was being filled then is not kept. */
-  #generation = 0;
-
-  /** @param maxBytes memory for all indexes together; the least recently used is dropped first. */
-  constructor(maxBytes: number) {
-    this.#indexes = new LRUCache({
-      maxSize: Math.max(1, maxBytes),
-      sizeCalculation: ({ index }) => index.byteLength + index.size * 64,
-    });
-  }
-
-  /** The index of a tenant's profiles, holding at least these in these versions or newer ones. */
-  async holding(database: Database, model: ServingModel, profiles: readonly ProfileVersion[]): Promise<NeighbourIndex> {
-    const { layers, heads, tokens } = model.network;
-    const tenantId = currentTenant();
-    const generation = this.#generation;
-    const key = `${tenantId} ${model.row.id}`;
-    const entry = this.#indexes.get(key) ?? { index: new NeighbourIndex(layers * heads * tokens), versions: new Map() };
-    const changed = profiles.filter(({ id, kept }) => entry.versions.get(id) !== kept).map(({ id }) => id);
-    for (let start = 0; start < changed.length; start += READ_AT_ONCE) {
-      const rows = await database.profile.findMany({
-        where: { modelId: model.row.id, userId: { in: changed.slice(start, start + READ_AT_ONCE) } },
-        select: { userId: true, vector: true, feedbackVersion: true },
-      });
-      for (const { userId, vector, feedbackVersion } of rows) {
-        if (this.#erased.has(userId)) continue;
-        entry.index.set(userId, toFloats(vector));
-        entry.versions.set(userId, feedbackVersion);
-      }
-    }
-    if (generation !== this.#generation || this.#erased.has(tenantId)) return entry.index;
-    this.#indexes.delete(key); // the cache reckons the size anew only for a new entry
-    this.#indexes.set(key, entry);
-    return entry.index;
-  }
-
-  /** @param erased people who are not taken in again; @param changed people whose profiles are read anew. */
-  forget(tenantId: string, erased: readonly string[], changed: readonly string[]): void {
-    this.#erased.add(erased);
-    for (const [key, { index, versions }] of this.#indexes.entries()) {
-      if (!key.startsWith(`${tenantId} `)) continue;
-      for (const userId of [...erased, ...changed]) {
-        index.delete(userId);
-        versions.delete(userId);
-      }
-    }
-  }
-
-  forgetTenant(tenantId: string): void {
-    this.#erased.add([tenantId]);
-    for (const key of [...this.#indexes.keys()]) if (key.startsWith(`${tenantId} `)) this.#indexes.delete(key);
-  }
-
-  clear(): void {
-    this.#generation += 1;
-    this.#indexes.clear();
-  }
-
-  /** The ids of the people who are in memory. */
-  *heldIds(): Generator<string> {
-    for (const { index } of this.#indexes.values()) yield* index.ids();
-  }
 }
 
 /** What no cursor is: the list that a person gets ends with its first page. */

@@ -23,7 +23,7 @@ export async function unjudgedImages(database: Database, requests: readonly Unju
 }
 
 /** `user image` for everything these users have judged, whatever they made of it. */
-async function judgedImages(database: Database, userIds: readonly string[]): Promise<Set<string>> {
+export async function judgedImages(database: Database, userIds: readonly string[]): Promise<Set<string>> {
   const rows = await database.feedback.findMany({
     where: { userId: { in: [...userIds] } },
     select: { userId: true, imageId: true },

@@ -12,8 +12,8 @@ import { PROCESSOR_NODES } from '../onnx/index.ts';
 import { closedError, SessionHost } from './sessionHost.ts';
 
 /** Element types that cross the boundary; `float16` travels as the raw 16 bits. */
-export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'bool';
-export type TensorData = Float32Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array;
+export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'int8' | 'uint8' | 'bool';
+export type TensorData = Float32Array | Uint16Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
 
 /** `data` is row-major and holds the product of `dims` elements. */
 export interface Tensor {

@@ -26,6 +26,7 @@ import {
   itemsOf,
   itemTower,
   judgementWeight,
+  metricMargins,
   profile,
   scoreTargets,
   withPrompt,
@@ -145,6 +146,41 @@ export function scoreGraph(
   graph.output('tokenAttention', byLayer(scores.tokenAttention.map((layer) => transpose(layer, [1, 2, 0, 3]))));
   const layersAndHeads = scores.historyAttention.map((layer) => reduceSum(layer, [0])).reduce(add); // (users, targets, N)
   graph.output('historyAttention', scale(layersAndHeads, 1 / (a.layers * a.heads)));
+  return graph.toBytes();
+}
+
+/**
+ * One state and any number of targets → the score without prior and blocks, which is most of it and takes a matrix
+ * product and an exponential a judgement: what a first pass over many targets orders by. metrics (1, targets, 128) of
+ * halves; the rest as for the score graph → margins (targets).
+ */
+export function firstPassGraph(architecture: Architecture, weights: Float32Array): Uint8Array {
+  const a = architecture;
+  const graph = new Graph('firstPass');
+  const net = network(graph, a, weights);
+  const halves = (name: string, rows: string) =>
+    split(widen(graph.input(name, [1, rows, a.imageMetric + a.textMetric], 'float16')), -1, [
+      a.imageMetric,
+      a.textMetric,
+    ]);
+  const [imageMetric, textMetric] = halves('metrics', 'targets');
+  const [recentImage, recentText] = halves('recent', 'judgements');
+  const recentJudged = graph.input('recentJudged', [1, 'judgements', 2]);
+  const evidence = (channel: string, metric: number, rows: Value, weights: Value): MetricEvidence => ({
+    sums: graph.input(`${channel}Sums`, [1, 2, metric]),
+    totals: graph.input(`${channel}Totals`, [1, 2, 1]),
+    recent: rows,
+    judged: weights,
+  });
+  const state = {
+    imageEvidence: evidence('image', a.imageMetric, recentImage!, recentJudged),
+    textEvidence: evidence('text', a.textMetric, recentText!, withPrompt(recentText!, recentJudged)),
+    tokenDirection: graph.input('direction', [1, 1, a.imageMetric]),
+    evidence: judgementWeight(graph.input('judged', [1, a.history, 2])).evidence,
+  };
+  const margins = metricMargins(net, state, { imageMetric: imageMetric!, textMetric: textMetric! });
+  const nothing = scale(reduceSum(imageMetric!, [-1], { keepAxes: true }), 0); // of a network without these paths
+  graph.output('margins', reshape([nothing, ...margins].reduce(add), ['targets']));
   return graph.toBytes();
 }
 

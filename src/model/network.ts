@@ -250,19 +250,41 @@ export function scoreTargets(network: Network, state: UserState, targets: Target
   let logits = weigh(linear(normalized, p('head.output'), p('head.outputBias')));
 
   const tokenAgreement = matMul(targets.imageMetric, onnx.transposeLast(state.tokenDirection));
-  const margins: Value[] = [];
-  if (parts.prior) margins.push(populationPrior(network, targets));
-  if (parts.metricPath) {
-    margins.push(metricScore(network, 'image', targets.imageMetric, state.imageEvidence));
-    const ofPrompt = metricScore(network, 'text', targets.textMetric, state.textEvidence);
-    margins.push(multiply(hasPrompt(targets.textMetric), ofPrompt));
-  }
-  if (parts.tokenPath) margins.push(weigh(multiply(p('tokenPath.gain'), tokenAgreement)));
+  const margins = metricMargins(network, { ...state, evidence: state.history.evidence }, targets, tokenAgreement);
+  if (parts.prior) margins.unshift(populationPrior(network, targets));
   if (margins.length > 0) {
     const half = scale(margins.reduce(add), 0.5);
     logits = add(logits, onnx.concat([half, onnx.negate(half)], -1));
   }
   return { logits, tokenAgreement, tokenAttention: rows.tokenAttention, historyAttention: rows.historyAttention };
+}
+
+/** What the metric path and the token path read of each user. */
+export type MetricState = Pick<UserState, 'imageEvidence' | 'textEvidence' | 'tokenDirection'> & {
+  /** W / (W + 1) of the judgements that the blocks read: (U, 1, 1) */
+  readonly evidence: Value;
+};
+
+/** s_met and s_tok, those that the network has: each (U, T, 1). tokenAgreement as in `Scores`. */
+export function metricMargins(
+  { architecture, parameters }: Network,
+  state: MetricState,
+  targets: Pick<Items, 'imageMetric' | 'textMetric'>,
+  tokenAgreement = matMul(targets.imageMetric, onnx.transposeLast(state.tokenDirection)),
+): Value[] {
+  const network = { architecture, parameters };
+  const { parts } = architecture;
+  const margins: Value[] = [];
+  if (parts.metricPath) {
+    margins.push(metricScore(network, 'image', targets.imageMetric, state.imageEvidence));
+    const ofPrompt = metricScore(network, 'text', targets.textMetric, state.textEvidence);
+    margins.push(multiply(hasPrompt(targets.textMetric), ofPrompt));
+  }
+  if (parts.tokenPath) {
+    const token = multiply(parameters('tokenPath.gain'), tokenAgreement);
+    margins.push(parts.evidenceGate ? multiply(token, state.evidence) : token);
+  }
+  return margins;
 }
 
 /** a₀ (Σ r + K g(item)) / (n + K), g linear in the item vector: what people in general make of an image. (U, T, 1) */

@@ -84,7 +84,7 @@ export class Graph {
 
   /** A tensor fixed in the file: `data` row-major, float16 as raw bits. */
   constant(name: string, dims: readonly number[], data: ArrayBufferView, dtype: ElementType = 'float32'): Value {
-    const bytesEach = { float32: 4, float16: 2, int64: 8, int32: 4, bool: 1 }[dtype];
+    const bytesEach = { float32: 4, float16: 2, int64: 8, int32: 4, int8: 1, uint8: 1, bool: 1 }[dtype];
     const expected = dims.reduce((product, dim) => product * dim, bytesEach);
     if (data.byteLength !== expected) {
       throw new PalateError(

@@ -12,4 +12,5 @@ export * from './operators/layout.ts';
 export * from './operators/linear.ts';
 export * from './operators/normalization.ts';
 export * from './operators/reduction.ts';
+export * from './operators/selection.ts';
 export { productOf, type Shape } from './shape.ts';

@@ -4,7 +4,7 @@
  */
 import { ProtobufWriter } from './protobuf.ts';
 
-export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'bool';
+export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'int8' | 'uint8' | 'bool';
 /** A size, or the name of a size that is known only when the model runs. */
 export type Dim = number | string;
 export type Attribute = number | readonly number[] | string | { float: number };
@@ -42,7 +42,15 @@ export interface ModelDefinition {
 }
 
 /** TensorProto.DataType. */
-export const ELEMENT_TYPE_CODE: Record<ElementType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10 };
+export const ELEMENT_TYPE_CODE: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+};
 /** AttributeProto.AttributeType. */
 const ATTRIBUTE = { FLOAT: 1, INT: 2, STRING: 3, INTS: 7 } as const;
 const IR_VERSION = 9;

@@ -4,11 +4,12 @@ import type { Listener } from '../../src/database/notifications.ts';
 import { Candidates } from '../../src/domain/candidates.ts';
 import { type Forgotten, startForgetting, tellOfKeys, tellReplicas } from '../../src/domain/forgetting.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { ImageCatalogues } from '../../src/domain/imageCatalogue.ts';
 import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
+import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
 import { ShownScores } from '../../src/domain/shownScores.ts';
-import { ProfileIndexes } from '../../src/domain/similarity.ts';
 import { type ReadUser, UserStates } from '../../src/domain/userStates.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -43,6 +44,7 @@ function newMemory() {
     userStates: new UserStates(1_000_000),
     candidates: new Candidates(test.database, 1_000_000),
     imageMetrics: new ImageMetrics(1_000_000),
+    catalogues: new ImageCatalogues(1_000_000),
     profiles: new ProfileIndexes(1_000_000),
     quotas: new Quotas(),
     knownKeys: new KnownKeys(60_000),

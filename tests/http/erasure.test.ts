@@ -190,11 +190,11 @@ describe('deleteUser', () => {
 
   it('takes the person out of memory at once', async () => {
     const { user, own } = await fill();
-    const { userStates, profiles, imageMetrics, candidates } = service.platform;
+    const { userStates, profiles, imageMetrics, catalogues, candidates } = service.platform;
     const held = () => ({
       states: heldBy(userStates),
       profiles: heldBy(profiles),
-      images: heldBy(imageMetrics),
+      images: heldBy(imageMetrics) + heldBy(catalogues),
       candidates: heldBy(candidates),
     });
     expect(held().states).toContain(uuid(user));

@@ -191,13 +191,13 @@ describe('says what is defined', () => {
   });
 });
 
-it('finds neighbours and questions among vectors that are all the same, zero ones too', () => {
+it('finds neighbours and questions among vectors that are all the same, zero ones too', async () => {
   const metric = model.imageMetric(odd['of zeros']!);
   const zero = new Float32Array(metric.length);
   const index = new NeighbourIndex(metric.length);
   for (const [i, vector] of [metric, metric, zero, zero].entries()) index.set(`image ${i}`, vector);
-  const near = index.nearest(zero, 4);
-  expect(near.map(({ id, product }) => [id, product])).toEqual([0, 1, 2, 3].map((i) => [`image ${i}`, 0]));
+  const [near] = await index.nearest([zero], 4);
+  expect(near!.map(({ id, product }) => [id, product])).toEqual([0, 1, 2, 3].map((i) => [`image ${i}`, 0]));
   const questions = (weight: number) =>
     chooseQuestions({
       candidates: [metric, metric, zero, zero, metric],

@@ -127,6 +127,8 @@ async function openPlatform(
   const provider = await choosing;
   const host = new SessionHost({ provider }); // one thread for all preference models: thousands of tenants may have their own
   closers.push({ what: "the networks' thread", close: () => host.close() });
+  const searches = new SessionHost(); // another, so that no score waits for a search among a million
+  closers.push({ what: "the searches' thread", close: () => searches.close() });
   const [baseModel, encoders] = await Promise.all([
     PreferenceModel.load(SHIPPED_MODEL, host),
     work ? openEncoders(provider) : null,
@@ -150,6 +152,7 @@ async function openPlatform(
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
       weights,
       networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, host, batches, log }),
+      searches,
       baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? address.url),
       secrets: new SecretBox(signingKey),

@@ -35,6 +35,16 @@ function matMulShape(a: Shape, b: Shape): Shape {
 }
 
 /**
+ * The matrix product of whole numbers, (m, k) of uint8 less `zero` × (k, n) of int8 → (m, n) of int32. No gradient.
+ * Exact on every processor where no number of b is beyond ±64: some add pairs of products in 16 bits.
+ */
+export function matMulInteger(a: Value, b: Value, zero: number): Value {
+  const { graph } = a;
+  const zeroPoint = graph.constant(`${b.name}.zero`, [], Uint8Array.of(zero), 'uint8');
+  return graph.node('MatMulInteger', [a, b, zeroPoint], [matMulShape(a.shape, b.shape)], {}, 'int32')[0]!;
+}
+
+/**
  * x W + b over the last axis: x (…, k), weight (k, n), bias (n) → (…, n). One matrix product whatever x's rank.
  */
 export function linear(x: Value, weight: Value, bias?: Value): Value {
