@@ -7,7 +7,6 @@ import { currentTenant, type Database, withTenant } from '../database/client.ts'
 import type { RecommendationList } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import { newId } from './ids.ts';
-import { readItemVectors } from './itemVectors.ts';
 import { activeModel, findModels, type ServingModel } from './models.ts';
 import { fromCursor, type Page, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
@@ -98,14 +97,14 @@ async function makeLists(
     const chosen = await catalogue.shortlist(model, user.state, { userId, collection, isJudged }, SHORTLIST);
     shortlists.push(chosen.sort().reverse()); // newest first: so are those of one score
   }
-  const vectors = await readItemVectors(database, model.row.tower, [...new Set(shortlists.flat())]);
+  const images = await platform.candidates.read(model.row.tower, new Set(shortlists.flat()));
   const scores = await scoreTargets(
     database,
     model,
     known.map(({ user }, i) => ({
       user,
       targets: shortlists[i]!.flatMap((imageId) => {
-        const vector = vectors.get(imageId);
+        const vector = images.get(imageId)?.vector;
         return vector ? [{ imageId, vector }] : [];
       }),
     })),

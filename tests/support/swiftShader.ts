@@ -25,7 +25,10 @@ export interface SwiftShader {
 /** Lays the driver out in a folder of its own. */
 export async function unpackSwiftShader(): Promise<SwiftShader> {
   const folder = await mkdtemp(join(tmpdir(), 'palate-swiftshader-'));
-  const packed = join(createRequire(import.meta.url).resolve('@sparticuz/chromium'), '../../bin/swiftshader.tar.br');
+  const [chromium] = createRequire(import.meta.url)
+    .resolve('@sparticuz/chromium')
+    .split('/build/');
+  const packed = join(chromium!, 'bin/swiftshader.tar.br');
   for (const { name, data } of filesOf(await promisify(brotliDecompress)(await readFile(packed)))) {
     if (FILES.includes(name)) await writeFile(join(folder, name), data, { mode: 0o755 });
   }
