@@ -286,7 +286,7 @@ export const SETTINGS = {
     doc: 'The most scores that may wait for one model, and half of them for one tenant; beyond it requests are OVERLOADED.',
     allowed: range(1_000, 10_000_000),
     unit: 'scores',
-    default: 32_000,
+    default: 64_000,
     parse: wholeNumber(1_000, 10_000_000),
   }),
   maxSubscriptions: setting<number>({

@@ -13,8 +13,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 export const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const built = process.env['PALATE_TEST_PROGRAM'];
-/** What Node is given to run the program: as the tests have built it, from source otherwise. */
-export const PROGRAM: readonly string[] = built ? [built] : ['--import', TSX, MAIN];
+/** What Node is given to run the program, as `npm start` does: as the tests have built it, from source otherwise. */
+export const PROGRAM: readonly string[] = ['--max-semi-space-size=64', ...(built ? [built] : ['--import', TSX, MAIN])];
 const START_MS = 120_000;
 
 /** What `palate start --ready-file` writes. */
