@@ -8,13 +8,14 @@
  * Runs for some eight minutes, the first three of which fill the demo. Needs Linux: it finds and halts the training's
  * process by /proc and signals.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { toGlobalId } from '../src/domain/ids.ts';
 import { childrenOf } from './support/kill/processes.ts';
 import { type LoadPlan, type LoadTimes, startLoadClient } from './support/load/load.ts';
 import { figure, median, quantile } from './support/measure.ts';
-import { type RunningService, startService } from './support/service.ts';
-import { ask } from './support/tenants.ts';
+import { makeDataDirectory, type RunningService, startService } from './support/service.ts';
+import { ask, makeOperatorKey, raisePoints } from './support/tenants.ts';
 
 const { values } = parseArgs({
   options: { candidates: { type: 'string', default: '50' }, rounds: { type: 'string', default: '8' } },
@@ -31,9 +32,11 @@ const RANK = `query ($externalId: String!, $imageIds: [ID!]!) {
   user(by: {externalId: $externalId}) { rank(imageIds: $imageIds) { scores { value } } }
 }`;
 
-const service = await startService({ args: [] });
+const dataDirectory = await makeDataDirectory();
+const service = await startService({ args: [], dataDirectory });
 const client = startLoadClient();
 try {
+  await raisePoints(service.url, await makeOperatorKey(dataDirectory, 'bench'), toGlobalId('Tenant', service.tenantId));
   const plan = await planOf(service);
   await client.run({ ...plan, seconds: WARM_UP_SECONDS });
   const capacity = rateOf(await client.run({ ...plan, seconds: CAPACITY_SECONDS }));
@@ -66,6 +69,7 @@ try {
 } finally {
   client.close();
   await service.stop();
+  await rm(dataDirectory, { recursive: true, force: true });
 }
 
 function rateOf({ ms, failures, seconds }: LoadTimes): number {
