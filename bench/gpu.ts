@@ -23,7 +23,7 @@ import {
 } from '../src/inference/encoding/index.ts';
 import { type Judgement, PreferenceModel, SHIPPED_MODEL } from '../src/inference/preferenceModel.ts';
 import { tryProvider } from '../src/inference/providerChoice.ts';
-import { type ExecutionProvider, openSession, type Tensor, type Tensors } from '../src/inference/session.ts';
+import { type ExecutionProvider, openSession, type Tensors } from '../src/inference/session.ts';
 import { SessionHost } from '../src/inference/sessionHost.ts';
 import { BASE_ARCHITECTURE } from '../src/model/architecture.ts';
 import { initialParameters, parameterLayout } from '../src/model/parameters.ts';
@@ -32,6 +32,7 @@ import { Random } from '../src/random.ts';
 import { phases } from '../src/training/base/recipe.ts';
 import { unpackSwiftShader } from '../tests/support/swiftShader.ts';
 import { figure, medians } from './support/measure.ts';
+import { normalsOf, tensor } from './support/tensors.ts';
 
 const SIZES = [1, 4, 16, 64, 256];
 const JUDGEMENTS = 16;
@@ -58,14 +59,7 @@ const { values: options } = parseArgs({
 if (options.software && !process.env['VK_DRIVER_FILES']) await runOnSwiftShader();
 
 const random = new Random('bench/gpu');
-const tensor = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: 'float32', dims, data });
-const normals = (...dims: number[]): Tensor => {
-  const length = dims.reduce((product, dim) => product * dim, 1);
-  return tensor(
-    Float32Array.from({ length }, () => random.normal()),
-    ...dims,
-  );
-};
+const normals = normalsOf(random);
 
 const runners = await findRunners();
 const sizes = options.sizes?.split(',').map(Number) ?? SIZES;

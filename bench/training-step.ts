@@ -17,6 +17,7 @@ import { add, concat, Graph, gradients, linear, productOf, reshape, split } from
 import { Random } from '../src/random.ts';
 import { phases } from '../src/training/base/recipe.ts';
 import { figure, medians } from './support/measure.ts';
+import { normalsOf, tensor } from './support/tensors.ts';
 
 const PAIRS = 64;
 const JUDGEMENTS = 16;
@@ -27,14 +28,7 @@ const PEAK_BUDGET_MS = 3_000;
 
 const random = new Random('bench/training-step');
 const layout = parameterLayout(BASE_ARCHITECTURE);
-const tensor = (data: Float32Array, ...dims: number[]): Tensor => ({ dtype: 'float32', dims, data });
-const normals = (...dims: number[]): Tensor => {
-  const length = dims.reduce((product, dim) => product * dim, 1);
-  return tensor(
-    Float32Array.from({ length }, () => random.normal()),
-    ...dims,
-  );
-};
+const normals = normalsOf(random);
 const flat = (value: number): Tensor => tensor(new Float32Array(layout.size).fill(value), layout.size);
 const scalar = (value: number): Tensor => tensor(Float32Array.of(value));
 const weights = tensor(initialParameters(BASE_ARCHITECTURE, random), layout.size);

@@ -44,6 +44,8 @@ export class Candidates {
   readonly #database: Database;
   readonly #reads = new SharedReads<string, Candidate>((imageIds, tower) => this.#read(imageIds, tower));
   readonly #kept: LRUCache<string, Kept>;
+  /** Of each tenant, the towers that it has had vectors of: what is forgotten is found without going through all. */
+  readonly #towers = new Map<string, Set<string>>();
   readonly #erased = new ErasedIds();
   /** Raised where everything was dropped: what was being read then is not kept. */
   #generation = 0;
@@ -65,17 +67,20 @@ export class Candidates {
   /** Forgets images for good: none of them is taken in again. */
   forget(tenantId: string, imageIds: readonly string[]): void {
     this.#erased.add(imageIds);
-    const gone = new Set(imageIds);
-    if (gone.size > 0) this.#dropWhere((key) => key.startsWith(tenantId) && gone.has(idIn(key)));
+    for (const tower of this.#towers.get(tenantId) ?? []) {
+      for (const id of imageIds) this.#kept.delete(keyOf(tenantId, tower, id));
+    }
   }
 
   forgetTenant(tenantId: string): void {
     this.#erased.add([tenantId]);
-    this.#dropWhere((key) => key.startsWith(tenantId));
+    this.#towers.delete(tenantId);
+    for (const key of [...this.#kept.keys()]) if (key.startsWith(`${tenantId} `)) this.#kept.delete(key);
   }
 
   clear(): void {
     this.#generation += 1;
+    this.#towers.clear();
     this.#kept.clear();
   }
 
@@ -87,8 +92,7 @@ export class Candidates {
   async #read(imageIds: readonly string[], tower: string): Promise<Map<string, Candidate>> {
     const tenantId = currentTenant();
     const generation = this.#generation;
-    const prefix = `${tenantId} ${tower} `;
-    const kept = imageIds.map((id) => this.#kept.get(prefix + id));
+    const kept = imageIds.map((id) => this.#kept.get(keyOf(tenantId, tower, id)));
     const changed = await readChanged(this.#database, tower, imageIds, kept);
     const candidates = new Map<string, Candidate>();
     for (const [i, id] of imageIds.entries()) {
@@ -105,17 +109,14 @@ export class Candidates {
       if (!row.vector || row.writtenAt === null || generation !== this.#generation) continue;
       if (this.#erased.has(id) || this.#erased.has(tenantId)) continue;
       const ready = { ownerId: null, status: 'READY', statusReason: null } as const;
-      this.#kept.set(prefix + id, { ...ready, vector: vector!, writtenAt: row.writtenAt });
+      this.#towers.set(tenantId, (this.#towers.get(tenantId) ?? new Set()).add(tower));
+      this.#kept.set(keyOf(tenantId, tower, id), { ...ready, vector: vector!, writtenAt: row.writtenAt });
     }
     return candidates;
   }
-
-  #dropWhere(isGone: (key: string) => boolean): void {
-    for (const key of [...this.#kept.keys()].filter(isGone)) this.#kept.delete(key);
-  }
 }
 
-/** A key is tenant, tower and image, a space between. */
+const keyOf = (tenantId: string, tower: string, imageId: string): string => `${tenantId} ${tower} ${imageId}`;
 const idIn = (key: string): string => key.slice(key.lastIndexOf(' ') + 1);
 
 /**

@@ -3,16 +3,15 @@
  * its collection, and what the first pass of recommendations reads of it. Whoever asks sees what was written before, by
  * any replica; what others made of images is a minute old at most, since the best are scored anew.
  */
-import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database, Prisma, withTenant } from '../database/client.ts';
 import { fromHalfFloats } from '../halfFloats.ts';
 import { metricsOf, PopulationPrior, shortlist } from '../inference/firstPass.ts';
 import type { Popularity, UserState } from '../inference/preferenceModel.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
 import { CHANGES_AT_ONCE, type ChangePlace, ChangeReader, changesAfter, SharedTurns } from './changes.ts';
-import { ErasedIds } from './erasedIds.ts';
 import { toItemVector } from './itemVectors.ts';
 import type { ServingModel } from './models.ts';
+import { TenantMemory } from './tenantMemory.ts';
 
 /** How old what others made of images may be in the first pass. */
 const POPULARITY_KEPT_MS = 60_000;
@@ -151,66 +150,37 @@ async function readAllPopularity(database: Database): Promise<Map<string, Popula
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-export class ImageCatalogues {
-  readonly #catalogues: LRUCache<string, ImageCatalogue>;
-  readonly #erased = new ErasedIds();
+export class ImageCatalogues extends TenantMemory<ImageCatalogue> {
   readonly #searches: SessionHost | undefined;
-  /** Raised where everything was dropped: what was being filled then is not kept. */
-  #generation = 0;
 
   /**
    * @param maxBytes memory for all catalogues together; the least recently used is dropped first.
    * @param searches whose thread runs first passes; the caller's own, if left out
    */
   constructor(maxBytes: number, searches?: SessionHost) {
+    super(maxBytes, ({ byteLength }) => byteLength);
     this.#searches = searches;
-    this.#catalogues = new LRUCache({
-      maxSize: Math.max(1, maxBytes),
-      sizeCalculation: (catalogue) => catalogue.byteLength,
-    });
   }
 
   /** The tenant's images as they are now, other people's own among them, whoever asks. */
-  async holding(database: Database, model: ServingModel): Promise<ImageCatalogue> {
-    const tenantId = currentTenant();
-    const generation = this.#generation;
-    const key = `${tenantId} ${model.row.sha256}`;
-    const catalogue = this.#catalogues.get(key) ?? this.#begin(key, model);
-    await withTenant(tenantId, () => catalogue.follow(database, model));
-    if (generation !== this.#generation || this.#erased.has(tenantId)) return catalogue;
-    if (this.#catalogues.peek(key) === catalogue) this.#catalogues.delete(key); // its size is reckoned anew only so
-    if (!this.#catalogues.has(key)) this.#catalogues.set(key, catalogue);
-    return catalogue;
-  }
-
-  /** At once in memory: whoever comes while it is filled waits for it, and does not fill another. */
-  #begin(key: string, { network }: ServingModel): ImageCatalogue {
-    const isErased = (imageId: string) => this.#erased.has(imageId);
-    const catalogue = new ImageCatalogue(new PopulationPrior(network), this.#searches, isErased);
-    if (!this.#erased.has(currentTenant())) this.#catalogues.set(key, catalogue);
-    return catalogue;
+  holding(database: Database, model: ServingModel): Promise<ImageCatalogue> {
+    const { network, row } = model;
+    const isErased = (imageId: string) => this.isErased(imageId);
+    const make = () => new ImageCatalogue(new PopulationPrior(network), this.#searches, isErased);
+    return this.filled(row.sha256, make, (catalogue) =>
+      withTenant(currentTenant(), () => catalogue.follow(database, model)),
+    );
   }
 
   /** Forgets images for good: none of them is taken in again. */
   forget(tenantId: string, imageIds: readonly string[]): void {
-    this.#erased.add(imageIds);
-    for (const [key, catalogue] of this.#catalogues.entries()) {
-      if (key.startsWith(`${tenantId} `)) for (const id of imageIds) catalogue.delete(id);
-    }
-  }
-
-  forgetTenant(tenantId: string): void {
-    this.#erased.add([tenantId]);
-    for (const key of [...this.#catalogues.keys()]) if (key.startsWith(`${tenantId} `)) this.#catalogues.delete(key);
-  }
-
-  clear(): void {
-    this.#generation += 1;
-    this.#catalogues.clear();
+    this.dropFrom(tenantId, imageIds, (catalogue) => {
+      for (const id of imageIds) catalogue.delete(id);
+    });
   }
 
   /** The ids of the images that are in memory, and of their owners. */
   *heldIds(): Generator<string> {
-    for (const catalogue of this.#catalogues.values()) yield* catalogue.ids();
+    for (const catalogue of this.entries()) yield* catalogue.ids();
   }
 }

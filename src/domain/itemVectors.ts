@@ -2,13 +2,12 @@
  * Item vectors of images: what a model takes from a picture and its prompt, computed once and kept as half floats
  * (docs/model.md). Their image metric part depends on the pixels alone, so it is kept in memory by image for good.
  */
-import { LRUCache } from 'lru-cache';
-import { currentTenant, type Database } from '../database/client.ts';
+import type { Database } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import type { ItemVector } from '../inference/preferenceModel.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
-import { ErasedIds } from './erasedIds.ts';
 import { activeModel, type ModelPlatform, type ServingModel } from './models.ts';
+import { TenantMemory } from './tenantMemory.ts';
 
 /** Vectors read from the database at a time: 5 MB. */
 const READ_AT_ONCE = 10_000;
@@ -86,12 +85,7 @@ export async function similarImages(
 }
 
 /** Image metrics of the tenants used lately, one index a tenant and tower, filled as images are asked for. */
-export class ImageMetrics {
-  readonly #indexes: LRUCache<string, NeighbourIndex>;
-  readonly #erased = new ErasedIds();
-  /** Raised where everything was dropped: what was being filled then is not kept. */
-  #generation = 0;
-
+export class ImageMetrics extends TenantMemory<NeighbourIndex> {
   readonly #searches: SessionHost | undefined;
 
   /**
@@ -99,50 +93,32 @@ export class ImageMetrics {
    * @param searches whose thread searches them; the caller's own, if left out
    */
   constructor(maxBytes: number, searches?: SessionHost) {
+    super(maxBytes, (index) => index.byteLength);
     this.#searches = searches;
-    this.#indexes = new LRUCache({ maxSize: Math.max(1, maxBytes), sizeCalculation: (index) => index.byteLength });
   }
 
   /** The tenant's index, holding at least those of these images that have an item vector. */
-  async holding(
+  holding(
     database: Database,
     { row: { tower }, network }: ServingModel,
     imageIds: readonly string[],
   ): Promise<NeighbourIndex> {
-    const tenantId = currentTenant();
-    const generation = this.#generation;
-    const key = `${tenantId} ${tower}`;
-    const index =
-      this.#indexes.get(key) ?? new NeighbourIndex(network.manifest.architecture.imageMetric, { host: this.#searches });
-    const missing = imageIds.filter((id) => !index.has(id));
-    const vectors = await readItemVectors(database, tower, missing);
-    for (const [id, vector] of vectors) if (!this.#erased.has(id)) index.set(id, network.imageMetric(vector));
-    if (generation !== this.#generation || this.#erased.has(tenantId)) return index;
-    this.#indexes.delete(key); // the cache reckons the size anew only for a new entry
-    this.#indexes.set(key, index);
-    return index;
+    const make = () => new NeighbourIndex(network.manifest.architecture.imageMetric, { host: this.#searches });
+    return this.filled(tower, make, async (index) => {
+      const missing = imageIds.filter((id) => !index.has(id));
+      const vectors = await readItemVectors(database, tower, missing);
+      for (const [id, vector] of vectors) if (!this.isErased(id)) index.set(id, network.imageMetric(vector));
+    });
   }
 
   /** Forgets images for good: none of them is taken in again. */
   forget(tenantId: string, imageIds: readonly string[]): void {
-    this.#erased.add(imageIds);
-    for (const [key, index] of this.#indexes.entries()) {
-      if (key.startsWith(`${tenantId} `)) for (const id of imageIds) index.delete(id);
-    }
+    this.dropFrom(tenantId, imageIds, (index) => {
+      for (const id of imageIds) index.delete(id);
+    });
   }
 
-  forgetTenant(tenantId: string): void {
-    this.#erased.add([tenantId]);
-    for (const key of [...this.#indexes.keys()]) if (key.startsWith(`${tenantId} `)) this.#indexes.delete(key);
-  }
-
-  clear(): void {
-    this.#generation += 1;
-    this.#indexes.clear();
-  }
-
-  /** The ids of the images that are in memory. */
   *heldIds(): Generator<string> {
-    for (const index of this.#indexes.values()) yield* index.ids();
+    for (const index of this.entries()) yield* index.ids();
   }
 }

@@ -2,14 +2,13 @@
  * Profile vectors of the tenants and models used lately, kept in memory and brought up to date by what changed: whoever
  * asks sees what was written before, by any replica.
  */
-import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database, Prisma } from '../database/client.ts';
 import { NeighbourIndex } from '../inference/neighbours.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
 import { CHANGES_AT_ONCE, type ChangePlace, ChangeReader, changesAfter, SharedTurns } from './changes.ts';
-import { ErasedIds } from './erasedIds.ts';
 import type { ServingModel } from './models.ts';
 import { type ProfilePlatform, refreshProfiles, staleAmong, toFloats } from './profiles.ts';
+import { TenantMemory } from './tenantMemory.ts';
 
 /** Stale profiles that one reader brings up to date before it answers; the worker does the rest. */
 const REFRESH_ON_READ = 1_000;
@@ -110,67 +109,34 @@ const readVectors = (database: Database, { row }: ServingModel, userIds: readonl
     SELECT user_id AS id, vector FROM profiles
     WHERE tenant_id = ${currentTenant()}::uuid AND model_id = ${row.id}::uuid AND user_id = ANY(${userIds}::uuid[])`;
 
-export class ProfileIndexes {
-  readonly #indexes: LRUCache<string, ProfileIndex>;
-  readonly #erased = new ErasedIds();
+export class ProfileIndexes extends TenantMemory<ProfileIndex> {
   readonly #searches: SessionHost | undefined;
-  /** Raised where everything was dropped: what was being filled then is not kept. */
-  #generation = 0;
 
   /**
    * @param maxBytes memory for all indexes together; the least recently used is dropped first.
    * @param searches whose thread searches them; the caller's own, if left out
    */
   constructor(maxBytes: number, searches?: SessionHost) {
+    super(maxBytes, ({ vectors }) => vectors.byteLength);
     this.#searches = searches;
-    this.#indexes = new LRUCache({
-      maxSize: Math.max(1, maxBytes),
-      sizeCalculation: ({ vectors }) => vectors.byteLength,
-    });
   }
 
   /** The index of the tenant's profiles as they are now; of stale ones, as many as a reader refreshes are so first. */
-  async holding(platform: ProfilePlatform, model: ServingModel): Promise<ProfileIndex> {
+  holding(platform: ProfilePlatform, model: ServingModel): Promise<ProfileIndex> {
     const { layers, heads, tokens } = model.network;
-    const tenantId = currentTenant();
-    const generation = this.#generation;
-    const key = `${tenantId} ${model.row.id}`;
-    const index = this.#indexes.get(key) ?? this.#begin(key, layers * heads * tokens);
-    await index.follow(platform, model);
-    if (generation !== this.#generation || this.#erased.has(tenantId)) return index;
-    if (this.#indexes.peek(key) === index) this.#indexes.delete(key); // the size is reckoned anew only for a new entry
-    if (!this.#indexes.has(key)) this.#indexes.set(key, index);
-    return index;
-  }
-
-  /** At once in memory: whoever comes while it is filled waits for it, and does not fill another. */
-  #begin(key: string, dimensions: number): ProfileIndex {
-    const vectors = new NeighbourIndex(dimensions, { host: this.#searches });
-    const index = new ProfileIndex(vectors, (userId) => this.#erased.has(userId));
-    if (!this.#erased.has(currentTenant())) this.#indexes.set(key, index);
-    return index;
+    const make = () => {
+      const vectors = new NeighbourIndex(layers * heads * tokens, { host: this.#searches });
+      return new ProfileIndex(vectors, (userId) => this.isErased(userId));
+    };
+    return this.filled(model.row.id, make, (index) => index.follow(platform, model));
   }
 
   /** @param erased people who are not taken in again; @param changed people whose profiles are read anew. */
   forget(tenantId: string, erased: readonly string[], changed: readonly string[]): void {
-    this.#erased.add(erased);
-    for (const [key, index] of this.#indexes.entries()) {
-      if (key.startsWith(`${tenantId} `)) index.drop(erased, changed);
-    }
+    this.dropFrom(tenantId, erased, (index) => index.drop(erased, changed));
   }
 
-  forgetTenant(tenantId: string): void {
-    this.#erased.add([tenantId]);
-    for (const key of [...this.#indexes.keys()]) if (key.startsWith(`${tenantId} `)) this.#indexes.delete(key);
-  }
-
-  clear(): void {
-    this.#generation += 1;
-    this.#indexes.clear();
-  }
-
-  /** The ids of the people who are in memory. */
   *heldIds(): Generator<string> {
-    for (const { vectors } of this.#indexes.values()) yield* vectors.ids();
+    for (const { vectors } of this.entries()) yield* vectors.ids();
   }
 }
