@@ -3,7 +3,8 @@
  * made for a set of weights, whosever they are. It knows no tenant but as a lane, and no database.
  */
 import { Batcher, type Waiting } from './batcher.ts';
-import type { PreferenceModel, ScoreOptions, ScoreRequest, TargetMargin, TargetScore } from './preferenceModel.ts';
+import type { PreferenceModel, ScoreOptions, TargetMargin, TargetScore } from './preferenceModel.ts';
+import { partOf, type ScoreRequest } from './scoreRuns.ts';
 import type { Judgement, UserState } from './userState.ts';
 
 export interface BatchOptions {
@@ -105,15 +106,10 @@ async function runScores(model: PreferenceModel, batch: readonly ScoreWork[]): P
 }
 
 /** A request in pieces that fit into a batch: none where it has no targets. */
-function piecesOf({ state, targets, popularity }: ScoreRequest): ScoreRequest[] {
+function piecesOf(request: ScoreRequest): ScoreRequest[] {
   const pieces: ScoreRequest[] = [];
-  for (let start = 0; start < targets.length; start += FULL_TARGETS) {
-    const end = start + FULL_TARGETS;
-    pieces.push({
-      state,
-      targets: targets.slice(start, end),
-      ...(popularity ? { popularity: popularity.slice(start, end) } : {}),
-    });
+  for (let start = 0; start < request.targets.length; start += FULL_TARGETS) {
+    pieces.push(partOf(request, start, start + FULL_TARGETS));
   }
   return pieces;
 }

@@ -13,10 +13,12 @@ import { unpackModel } from '../model/artifactFile.ts';
 import { itemGraph, scoreGraph, stateGraph } from '../model/graphs.ts';
 import { parameterLayout } from '../model/parameters.ts';
 import { calibrated } from './calibration.ts';
+import { halves, runsOf, type ScoreRequest, shapeOf } from './scoreRuns.ts';
 import { type ExecutionProvider, openSession, type Session, type Tensor, type Tensors } from './session.ts';
 import type { SessionHost } from './sessionHost.ts';
 import { type ItemVector, type Judgement, StateInputs, type UserState } from './userState.ts';
 
+export type { Popularity, ScoreRequest } from './scoreRuns.ts';
 export type { ItemVector, Judgement, UserState } from './userState.ts';
 
 /** The folder of the base model that ships; the same path from src and from dist. */
@@ -26,19 +28,6 @@ export const SHIPPED_MODEL = fileURLToPath(new URL('../../models/base', import.m
 export interface EncodedItem {
   image: Float32Array;
   text: Float32Array | null;
-}
-
-/** What others made of an image: Σ w r (like 1, dislike −1) and Σ w. The person's own judgement is not in it. */
-export interface Popularity {
-  readonly sum: number;
-  readonly count: number;
-}
-
-export interface ScoreRequest {
-  state: UserState;
-  targets: readonly ItemVector[];
-  /** Of each target; nothing known, if left out. */
-  popularity?: readonly Popularity[];
 }
 
 /** A score without where the model's attention lay. */
@@ -75,23 +64,6 @@ export async function loadArtifact(directory: string): Promise<ModelArtifact> {
   }
 }
 
-/** Rows (users × targets) of one run at most: 8 MB of item vectors. */
-const MAX_ROWS = 16_384;
-/**
- * A score's last digit must not tell who else has asked just then. With one user or one target the engine multiplies in
- * another order, and what is left beyond whole vectors of the processor's it computes by other means: so a run has two
- * of both at least, and whole vectors of judgements and of scores.
- */
-const LEAST_TARGETS = 2;
-/** Numbers of a vector, and of the longest. */
-const [VECTOR, LONGEST_VECTOR] = [8, 16];
-const wholeVectors = (judgements: number): number => VECTOR * Math.max(1, Math.ceil(judgements / VECTOR));
-
-function targetsOfRun(users: number, most: number): number {
-  let targets = Math.max(LEAST_TARGETS, most);
-  while ((users * targets) % LONGEST_VECTOR > 0) targets++;
-  return targets;
-}
 /** Histories of one run of the state graph at most. */
 const MAX_HISTORIES = 256;
 
@@ -248,12 +220,12 @@ export class PreferenceModel {
     { attention = true }: ScoreOptions = {},
   ): Promise<(TargetScore | TargetMargin)[][]> {
     const results: (TargetScore | TargetMargin)[][] = requests.map(() => []);
-    for (const batch of batches(requests)) {
+    for (const run of runsOf(requests)) {
       const scored = await this.#runScores(
-        batch.map((i) => requests[i]!),
+        run.map((i) => requests[i]!),
         attention,
       );
-      for (const [k, i] of batch.entries()) results[i] = scored[k]!;
+      for (const [k, i] of run.entries()) results[i] = scored[k]!;
     }
     return results;
   }
@@ -261,9 +233,7 @@ export class PreferenceModel {
   async #runScores(requests: readonly ScoreRequest[], attention: boolean): Promise<(TargetScore | TargetMargin)[][]> {
     if (requests.length === 1) return [(await this.#runScores(halves(requests[0]!), attention)).flat()];
     const a = this.manifest.architecture;
-    const users = requests.length;
-    const targets = targetsOfRun(users, Math.max(...requests.map((request) => request.targets.length)));
-    const judgements = wholeVectors(Math.max(...requests.map(({ state }) => state.recentJudged.length / 2)));
+    const { users, targets, judgements } = shapeOf(requests);
     const size = itemVectorSize(a);
     const metrics = a.imageMetric + a.textMetric;
     const states = requests.map(({ state }) => state);
@@ -335,41 +305,6 @@ export class PreferenceModel {
     this.#closed = true;
     await Promise.all(Object.values(this.#sessions).map((session) => session.close()));
   }
-}
-
-/**
- * Indices of requests that run together, those with most targets first: each row is as long as the longest, and of one
- * that has less than half of that most would be padding.
- */
-function batches(requests: readonly ScoreRequest[]): number[][] {
-  const order = [...requests.keys()]
-    .filter((i) => requests[i]!.targets.length > 0)
-    .sort((i, j) => requests[j]!.targets.length - requests[i]!.targets.length);
-  const groups: number[][] = [];
-  let widest = 0;
-  for (const i of order) {
-    const group = groups.at(-1);
-    const { length } = requests[i]!.targets;
-    if (group && (group.length + 1) * widest <= MAX_ROWS && 2 * length >= widest) group.push(i);
-    else {
-      groups.push([i]);
-      widest = length;
-    }
-  }
-  return groups;
-}
-
-/** One request as two of the same person. */
-function halves({ state, targets, popularity }: ScoreRequest): ScoreRequest[] {
-  const middle = Math.ceil(targets.length / 2);
-  return [
-    [0, middle],
-    [middle, targets.length],
-  ].map(([start, end]) => ({
-    state,
-    targets: targets.slice(start, end),
-    ...(popularity ? { popularity: popularity.slice(start, end) } : {}),
-  }));
 }
 
 function rows(vectors: readonly Float32Array[], width: number, what: string): Float32Array {

@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => model.close());
 beforeEach(() => {
-  batches = new ModelBatches(model, { waitMs: 1, maxQueuedTargets: 1_000 });
+  batches = new ModelBatches(model, { waitMs: 100, maxQueuedTargets: 1_000 });
   runs.states = [];
   runs.scores = [];
 });
