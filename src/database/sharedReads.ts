@@ -3,7 +3,8 @@
  * session ask for gathers, and the next statement is for all of them. A lone request waits for nobody, and a crowd shares
  * a few statements. Each read begins after it was asked for, so that it sees what its asker has written. It knows no table.
  */
-import { currentSessionName } from './tenantAdapter.ts';
+import { turn } from '../scheduling/eventLoop.ts';
+import { currentSessionName, currentTenant } from './tenantAdapter.ts';
 
 /** Reads what is under the keys, in the session of those who ask. Keys that are under nothing may be left out. */
 export type ReadMany<Key, Value> = (keys: readonly Key[], scope: string) => Promise<ReadonlyMap<Key, Value>>;
@@ -11,6 +12,7 @@ export type ReadMany<Key, Value> = (keys: readonly Key[], scope: string) => Prom
 /** Keys that the next statement reads. */
 class Gathering<Key, Value> {
   readonly keys = new Set<Key>();
+  readers = 0;
   readonly answer: Promise<ReadonlyMap<Key, Value>>;
   settle!: (answer: Promise<ReadonlyMap<Key, Value>>) => void;
 
@@ -23,8 +25,10 @@ class Gathering<Key, Value> {
 
 export class SharedReads<Key, Value> {
   readonly #read: ReadMany<Key, Value>;
-  /** By session and scope, where a statement is on its way: what gathers behind it, if anything does. */
-  readonly #underWay = new Map<string, Gathering<Key, Value> | null>();
+  /** By session and scope: what has not been sent yet. */
+  readonly #gathering = new Map<string, Gathering<Key, Value>>();
+  /** By session and scope, where a statement is on its way. */
+  readonly #underWay = new Set<string>();
 
   constructor(read: ReadMany<Key, Value>) {
     this.#read = read;
@@ -34,24 +38,31 @@ export class SharedReads<Key, Value> {
    * What is under the keys, and maybe under others too.
    * @param scope what else tells reads apart that must not be joined
    */
-  read(keys: Iterable<Key>, scope = ''): Promise<ReadonlyMap<Key, Value>> {
+  async read(keys: Iterable<Key>, scope = ''): Promise<ReadonlyMap<Key, Value>> {
     const name = `${currentSessionName()} ${scope}`;
-    const behind = this.#underWay.get(name);
-    if (behind === undefined) return this.#send(name, scope, new Set(keys));
-    const gathering = behind ?? new Gathering<Key, Value>();
+    let gathering = this.#gathering.get(name);
+    if (!gathering) {
+      gathering = new Gathering();
+      this.#gathering.set(name, gathering);
+      if (!this.#underWay.has(name)) void this.#send(name, scope);
+    }
     for (const key of keys) gathering.keys.add(key);
-    this.#underWay.set(name, gathering);
-    return gathering.answer;
+    const first = gathering.readers++ === 0;
+    const read = await gathering.answer;
+    if (!first) await turn(currentTenant());
+    return read;
   }
 
-  async #send(name: string, scope: string, keys: ReadonlySet<Key>): Promise<ReadonlyMap<Key, Value>> {
-    this.#underWay.set(name, null);
-    try {
-      return await this.#read([...keys], scope);
-    } finally {
-      const next = this.#underWay.get(name);
-      this.#underWay.delete(name);
-      if (next) next.settle(this.#send(name, scope, next.keys));
-    }
+  /** Sends what has gathered when its turn comes: those of a crowd who were to go on before it have asked by then. */
+  async #send(name: string, scope: string): Promise<void> {
+    this.#underWay.add(name);
+    await turn(currentTenant());
+    const { keys, settle } = this.#gathering.get(name)!;
+    this.#gathering.delete(name);
+    const answer = this.#read([...keys], scope);
+    settle(answer);
+    await answer.catch(() => {}); // those who asked are told
+    this.#underWay.delete(name);
+    if (this.#gathering.has(name)) void this.#send(name, scope);
   }
 }

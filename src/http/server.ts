@@ -19,6 +19,7 @@ import { PalateError } from '../errors.ts';
 import { type ApiLimits, type ApiOptions, startApolloServer } from '../graphql/apolloServer.ts';
 import { type Context, createContext } from '../graphql/context.ts';
 import { withRequestId } from '../graphql/requestId.ts';
+import { turn } from '../scheduling/eventLoop.ts';
 import { callerOf, inSession, requireCredential } from './authentication.ts';
 import { answerClientError } from './clientErrors.ts';
 import { answerGraphqlError, answerPlainError } from './errors.ts';
@@ -144,9 +145,11 @@ function addGraphqlRoutes(
     method: ['GET', 'POST'],
     url: '/graphql',
     bodyLimit: MAX_GRAPHQL_BYTES,
-    handler: inSession(async (request, reply) =>
-      withRequestId(request.id, async () => answer.call(routes, request, reply)),
-    ),
+    handler: inSession(async (request, reply) => {
+      await turn(callerOf(request).credential.tenant.id);
+      request.patience.signal?.throwIfAborted();
+      return withRequestId(request.id, async () => answer.call(routes, request, reply));
+    }),
   });
   addSubscriptionRoute(routes, platform, apollo, { ...subscriptions, hideSchema, bodyLimit: MAX_GRAPHQL_BYTES });
 }

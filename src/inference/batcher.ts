@@ -4,7 +4,8 @@
  * come before work in the background, and lanes take turns. It knows what a job costs, and nothing of what it is.
  */
 import { PalateError } from '../errors.ts';
-import { FairQueue } from './fairQueue.ts';
+import { turn } from '../scheduling/eventLoop.ts';
+import { FairQueue } from '../scheduling/fairQueue.ts';
 
 export interface Clock {
   /** Milliseconds. */
@@ -55,6 +56,7 @@ interface Job<Work, Result> extends Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
+const ROWS_A_TURN = 64;
 /** Of so many batches one is of background work, however much people ask for. */
 const BACKGROUND_TURN = 8;
 
@@ -73,8 +75,9 @@ export class Batcher<Work, Result> {
   constructor(options: BatcherOptions<Work, Result>) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#people = new FairQueue(options.maxQueuedRows);
-    this.#background = new FairQueue(Number.POSITIVE_INFINITY);
+    const queue = { of: 'the model', rowsATurn: ROWS_A_TURN };
+    this.#people = new FairQueue({ ...queue, most: options.maxQueuedRows });
+    this.#background = new FairQueue({ ...queue, most: Number.POSITIVE_INFINITY });
   }
 
   /**
@@ -120,7 +123,8 @@ export class Batcher<Work, Result> {
     this.#running = true;
     try {
       const results = await this.#options.run(batch.map(({ work }) => work));
-      for (const [i, { resolve }] of batch.entries()) resolve(results[i]!);
+      // Each goes on in its turn: a crowd that did at once would have all others wait until the last had answered.
+      for (const [i, { lane, resolve }] of batch.entries()) void turn(lane).then(() => resolve(results[i]!));
     } catch {
       await this.#runEach(batch);
     }

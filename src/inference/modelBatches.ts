@@ -5,6 +5,7 @@
 import { Batcher, type Waiting } from './batcher.ts';
 import type { PreferenceModel, ScoreOptions, TargetMargin, TargetScore } from './preferenceModel.ts';
 import { partOf, type ScoreRequest } from './scoreRuns.ts';
+import type { ExecutionProvider } from './session.ts';
 import type { Judgement, UserState } from './userState.ts';
 
 export interface BatchOptions {
@@ -17,10 +18,13 @@ export interface BatchOptions {
 /** Waits for nobody and refuses nothing: for programs that ask alone. */
 export const ALONE: BatchOptions = { waitMs: 0, maxQueuedTargets: Number.POSITIVE_INFINITY };
 
-/** Targets of a full batch: some 12 ms of one thread. More of them would not be faster, and others would wait longer. */
-const FULL_TARGETS = 1_024;
-/** Histories of a full batch, which take as long. */
-const FULL_HISTORIES = 64;
+/**
+ * Targets of a full batch: some 8 ms of one thread of a processor, for which more would not be faster, and others would
+ * wait longer. A GPU is busy with fewer than these for no shorter.
+ */
+const fullTargets = (provider: ExecutionProvider): number => (provider === 'cpu' ? 640 : 4_096);
+/** Targets that take as long as one history. */
+const TARGETS_A_HISTORY = 16;
 
 type History = readonly Judgement[];
 type Scores = (TargetScore | TargetMargin)[];
@@ -39,19 +43,23 @@ export interface ModelTurn {
 }
 
 export class ModelBatches {
+  readonly #fullTargets: number;
+  readonly #fullHistories: number;
   readonly #states: Batcher<readonly History[], UserState[]>;
   readonly #scores: Batcher<ScoreWork, Scores[]>;
 
   constructor(model: PreferenceModel, { waitMs, maxQueuedTargets }: BatchOptions) {
+    this.#fullTargets = fullTargets(model.executionProvider);
+    this.#fullHistories = this.#fullTargets / TARGETS_A_HISTORY;
     this.#states = new Batcher({
       run: (batch) => runStates(model, batch),
-      maxRows: FULL_HISTORIES,
+      maxRows: this.#fullHistories,
       waitMs,
-      maxQueuedRows: (maxQueuedTargets / FULL_TARGETS) * FULL_HISTORIES,
+      maxQueuedRows: maxQueuedTargets / TARGETS_A_HISTORY,
     });
     this.#scores = new Batcher({
       run: (batch) => runScores(model, batch),
-      maxRows: FULL_TARGETS,
+      maxRows: this.#fullTargets,
       waitMs,
       maxQueuedRows: maxQueuedTargets,
     });
@@ -67,14 +75,16 @@ export class ModelBatches {
   }
 
   async #userStates(histories: readonly History[], waiting: Waiting): Promise<UserState[]> {
-    const works = packed(histories, FULL_HISTORIES, () => 1);
+    const works = packed(histories, this.#fullHistories, () => 1);
     const states = await Promise.all(works.map((work) => this.#states.submit(work, work.length, waiting)));
     return states.flat();
   }
 
   async #score(requests: readonly ScoreRequest[], attention: boolean, waiting: Waiting): Promise<Scores[]> {
-    const pieces = requests.flatMap((request, i) => piecesOf(request).map((piece) => ({ i, piece })));
-    const works = packed(pieces, FULL_TARGETS, ({ piece }) => piece.targets.length);
+    const pieces = requests.flatMap((request, i) =>
+      piecesOf(request, this.#fullTargets).map((piece) => ({ i, piece })),
+    );
+    const works = packed(pieces, this.#fullTargets, ({ piece }) => piece.targets.length);
     const answers = await Promise.all(
       works.map((work) => {
         const asked = work.map(({ piece }) => piece);
@@ -106,10 +116,10 @@ async function runScores(model: PreferenceModel, batch: readonly ScoreWork[]): P
 }
 
 /** A request in pieces that fit into a batch: none where it has no targets. */
-function piecesOf(request: ScoreRequest): ScoreRequest[] {
+function piecesOf(request: ScoreRequest, most: number): ScoreRequest[] {
   const pieces: ScoreRequest[] = [];
-  for (let start = 0; start < request.targets.length; start += FULL_TARGETS) {
-    pieces.push(partOf(request, start, start + FULL_TARGETS));
+  for (let start = 0; start < request.targets.length; start += most) {
+    pieces.push(partOf(request, start, start + most));
   }
   return pieces;
 }

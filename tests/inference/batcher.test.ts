@@ -1,6 +1,6 @@
 /** The batcher's rules, one by one, by a clock that the test moves and an engine that answers when it is told to. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { Batcher, type BatcherOptions, type Clock, type Waiting } from '../../src/inference/batcher.ts';
+import { settled } from '../support/eventLoop.ts';
 
 /** Stands still until it is moved. */
 class TestClock implements Clock {
@@ -19,7 +19,7 @@ class TestClock implements Clock {
     const due = this.#alarms.filter(({ at }) => at <= this.#now);
     this.#alarms = this.#alarms.filter(({ at }) => at > this.#now);
     for (const { work } of due) work();
-    await turn();
+    await settled();
   }
 }
 
@@ -46,14 +46,14 @@ function testBatcher(options: Partial<BatcherOptions<string, string>> = {}) {
         (result) => outcomes.set(work, result),
         (error) => outcomes.set(work, error),
       );
-      await turn();
+      await settled();
     },
     /** Ends the batch that runs. */
     async answer(error?: Error) {
       const { batch, resolve, reject } = running.shift()!;
       if (error) reject(error);
       else resolve(batch.map((work) => work.toUpperCase()));
-      await turn();
+      await settled();
     },
   };
 }

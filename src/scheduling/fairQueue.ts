@@ -1,7 +1,7 @@
 /**
  * A bounded queue whose lanes take turns by deficit round robin (Shreedhar and Varghese, 1996): each turn gives a lane
  * credit of so many rows, and it goes on until its credit is spent. A lane that floods waits behind itself; one that asks
- * little waits for a turn of each other at most. Knows no time and no engine.
+ * little waits for a turn of each other at most. Knows no time, and nothing of what is queued.
  */
 import { PalateError } from '../errors.ts';
 
@@ -10,8 +10,14 @@ export interface Queued {
   readonly rows: number;
 }
 
-/** What one turn gives. */
-const ROWS_A_TURN = 64;
+export interface FairQueueOptions {
+  /** What the queue is for, as a refusal says it. */
+  readonly of: string;
+  /** Rows that may be queued; one lane may hold half of them. */
+  readonly most: number;
+  /** What one turn gives. */
+  readonly rowsATurn: number;
+}
 
 interface Lane<Item> {
   readonly items: Item[];
@@ -23,14 +29,13 @@ interface Lane<Item> {
 }
 
 export class FairQueue<Item extends Queued> {
-  readonly #most: number;
+  readonly #options: FairQueueOptions;
   /** Those that have anything queued, in the order of their turns. */
   readonly #lanes = new Map<string, Lane<Item>>();
   #rows = 0;
 
-  /** @param most rows that may be queued; one lane may hold half of them. */
-  constructor(most: number) {
-    this.#most = most;
+  constructor(options: FairQueueOptions) {
+    this.#options = options;
   }
 
   get rows(): number {
@@ -40,9 +45,10 @@ export class FairQueue<Item extends Queued> {
   /** Throws OVERLOADED where there is no room. What is larger than the room there ever is finds it in an empty queue. */
   add(item: Item): void {
     const lane = this.#lanes.get(item.lane) ?? { items: [], rows: 0, credit: 0, begun: false };
-    if (this.#rows > 0 && this.#rows + item.rows > this.#most) throw full(`${this.#rows} rows wait`, 'as much as may');
-    if (lane.rows > 0 && lane.rows + item.rows > this.#most / 2) {
-      throw full(`${lane.rows} rows of this tenant wait`, 'half of what may');
+    const { of, most } = this.#options;
+    if (this.#rows > 0 && this.#rows + item.rows > most) throw full(`${this.#rows} rows wait`, of, 'as much as may');
+    if (lane.rows > 0 && lane.rows + item.rows > most / 2) {
+      throw full(`${lane.rows} rows of this tenant wait`, of, 'half of what may');
     }
     this.#lanes.set(item.lane, lane);
     lane.items.push(item);
@@ -79,7 +85,7 @@ export class FairQueue<Item extends Queued> {
       const turn = this.#lanes.entries().next();
       if (turn.done) return undefined;
       const [name, lane] = turn.value;
-      if (!lane.begun) lane.credit += ROWS_A_TURN;
+      if (!lane.begun) lane.credit += this.#options.rowsATurn;
       lane.begun = true;
       if (lane.items[0]!.rows <= lane.credit) return lane.items[0];
       lane.begun = false;
@@ -89,5 +95,5 @@ export class FairQueue<Item extends Queued> {
   }
 }
 
-const full = (waiting: string, measure: string) =>
-  new PalateError('OVERLOADED', `${waiting} for the model, ${measure}: send this again in a second.`);
+const full = (waiting: string, of: string, measure: string) =>
+  new PalateError('OVERLOADED', `${waiting} for ${of}, ${measure}: send this again in a second.`);
