@@ -36,13 +36,17 @@ export class KnownKeys {
     secretSha256: Uint8Array,
     read: () => Promise<KeyRow | undefined>,
   ): Promise<KeyRow | undefined> {
-    const name = `${tenantId} ${Buffer.from(secretSha256).toString('base64')}`;
-    const known = this.#rows.get(name);
+    const known = this.known(tenantId, secretSha256);
     if (known) return known;
     const generation = this.#generation;
     const row = await read();
-    if (row && generation === this.#generation) this.#rows.set(name, row); // unknown ones are not kept: anyone can make up as many as they like
+    if (row && generation === this.#generation) this.#rows.set(nameOf(tenantId, secretSha256), row); // unknown ones are not kept: anyone can make up as many as they like
     return row;
+  }
+
+  /** The row, if it is known without reading it. */
+  known(tenantId: string, secretSha256: Uint8Array): KeyRow | undefined {
+    return this.#rows.get(nameOf(tenantId, secretSha256));
   }
 
   /** Reads the keys of the tenant anew the next time. */
@@ -56,3 +60,6 @@ export class KnownKeys {
     this.#rows.clear();
   }
 }
+
+const nameOf = (tenantId: string, secretSha256: Uint8Array) =>
+  `${tenantId} ${Buffer.from(secretSha256).toString('base64')}`;

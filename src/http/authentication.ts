@@ -24,12 +24,16 @@ function bearerOf({ headers: { authorization } }: FastifyRequest): string {
     const message = `This needs a credential: send the header "Authorization: Bearer …" with an API key or a person's token.`;
     throw new PalateError('UNAUTHENTICATED', message);
   }
-  const [scheme, bearer, ...rest] = authorization.split(' ');
-  if (scheme?.toLowerCase() !== 'bearer' || !bearer || rest.length > 0) {
-    const message = `The Authorization header must read "Bearer", one space, and an API key or a person's token.`;
-    throw new PalateError('UNAUTHENTICATED', message);
-  }
-  return bearer;
+  const bearer = bearerIn(authorization);
+  if (bearer !== null) return bearer;
+  const message = `The Authorization header must read "Bearer", one space, and an API key or a person's token.`;
+  throw new PalateError('UNAUTHENTICATED', message);
+}
+
+/** What an Authorization header holds; null where it has another form, or is not there. */
+export function bearerIn(authorization: string | undefined): string | null {
+  const [scheme, bearer, ...rest] = authorization?.split(' ') ?? [];
+  return scheme?.toLowerCase() === 'bearer' && bearer && rest.length === 0 ? bearer : null;
 }
 
 /** Whose it is. Throws UNAUTHENTICATED for what is no good credential, FORBIDDEN for one of a suspended tenant. */

@@ -25,8 +25,11 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   OVERLOADED: 503,
 };
 
+/** The HTTP status of a code. */
+export const statusOf = (code: ErrorCode): number => STATUS[code] ?? 500;
+
 /** When to ask again what was refused for lack of room: places come free many times a second. */
-const RETRY_SECONDS = 1;
+export const RETRY_SECONDS = 1;
 
 /** An error of one form field. */
 export class FieldError extends PalateError {
@@ -56,7 +59,7 @@ function answerTo(error: unknown): Answer {
   if (error instanceof PalateError && STATUS[error.code]) {
     const { code, message } = error;
     const field = fieldOf(error);
-    return { status: STATUS[code] ?? 500, code, message, ...(field ? { field } : {}) };
+    return { status: statusOf(code), code, message, ...(field ? { field } : {}) };
   }
   const status = (error as Partial<FastifyError> | null)?.statusCode ?? 500;
   const message = error instanceof Error ? error.message : '';
@@ -99,10 +102,17 @@ export function answerPlainError(error: unknown, request: FastifyRequest, reply:
 /** A client that knows this type reads the errors of any status with it; of JSON, those of a 200 alone. */
 const GRAPHQL_RESPONSE = 'application/graphql-response+json';
 
+export const graphqlTypeFor = (accept: string | undefined): string =>
+  `${accept?.includes(GRAPHQL_RESPONSE) ? GRAPHQL_RESPONSE : 'application/json'}; charset=utf-8`;
+
+/** The body of a request to /graphql that fails before GraphQL begins. */
+export const graphqlError = (code: string, message: string, requestId: string) => ({
+  errors: [{ message, extensions: { code, requestId } }],
+});
+
 /** The error handler of /graphql, for what fails before GraphQL begins. */
 export function answerGraphqlError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { code, message } = prepare(error, request, reply);
-  const known = request.headers.accept?.includes(GRAPHQL_RESPONSE);
-  void reply.type(`${known ? GRAPHQL_RESPONSE : 'application/json'}; charset=utf-8`);
-  return reply.send({ errors: [{ message, extensions: { code, requestId: request.id } }] });
+  void reply.type(graphqlTypeFor(request.headers.accept));
+  return reply.send(graphqlError(code, message, request.id));
 }

@@ -47,17 +47,19 @@ export class InFlight {
     if (this.#stopping) {
       throw new PalateError('NOT_READY', 'The service is stopping and takes no more requests: send this again.');
     }
-    if (this.#count >= this.#most) {
-      throw new PalateError(
-        'OVERLOADED',
-        `The service is answering ${this.#count} requests, the most it takes at once: send this again in a second.`,
-      );
-    }
+    const full = this.#full();
+    if (full) throw new PalateError('OVERLOADED', full);
     this.#count++;
     return new Place(
       (tenantId) => this.#share(tenantId),
       (tenantId) => this.#giveBack(tenantId),
     );
+  }
+
+  /** Why a request of the tenant would be OVERLOADED now; null where there is room. Nothing is taken. */
+  refusal(tenantId: string): string | null {
+    if (this.#stopping) return null; // that is for take to say
+    return this.#full() ?? this.#shareTaken(tenantId);
   }
 
   /** From now on every request is refused; those that have a place keep it. */
@@ -71,16 +73,22 @@ export class InFlight {
     return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
-  #share(tenantId: string): void {
+  #full(): string | null {
+    if (this.#count < this.#most) return null;
+    return `The service is answering ${this.#count} requests, the most it takes at once: send this again in a second.`;
+  }
+
+  #shareTaken(tenantId: string): string | null {
     const most = Math.max(1, Math.floor(this.#most / 2));
     const held = this.#byTenant.get(tenantId) ?? 0;
-    if (held >= most) {
-      throw new PalateError(
-        'OVERLOADED',
-        `This tenant has ${held} requests in flight, half of what the service takes at once: send this again in a second.`,
-      );
-    }
-    this.#byTenant.set(tenantId, held + 1);
+    if (held < most) return null;
+    return `This tenant has ${held} requests in flight, half of what the service takes at once: send this again in a second.`;
+  }
+
+  #share(tenantId: string): void {
+    const taken = this.#shareTaken(tenantId);
+    if (taken) throw new PalateError('OVERLOADED', taken);
+    this.#byTenant.set(tenantId, (this.#byTenant.get(tenantId) ?? 0) + 1);
   }
 
   #giveBack(tenantId: string | null): void {

@@ -2,7 +2,6 @@
  * The HTTP server: GraphQL, pictures and health on one port, each request with an id and a log of its own. It is the
  * outermost room of the house: what a request means is decided behind it.
  */
-import { randomUUID } from 'node:crypto';
 import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
@@ -22,20 +21,20 @@ import { withRequestId } from '../graphql/requestId.ts';
 import { turn } from '../scheduling/eventLoop.ts';
 import { callerOf, inSession, requireCredential } from './authentication.ts';
 import { answerClientError } from './clientErrors.ts';
+import { guardDoor } from './door.ts';
 import { answerGraphqlError, answerPlainError } from './errors.ts';
 import { addExportRoute } from './exports.ts';
 import { addHealthRoutes, readinessChecks } from './health.ts';
 import { countRequests, InFlight, shareRequests } from './inFlight.ts';
 import { addPictureRoutes } from './pictures.ts';
 import { tellPoints } from './points.ts';
+import { requestIdOf } from './requestIds.ts';
 import { secureAnswers } from './securityHeaders.ts';
 import { addSubscriptionRoute, OpenSubscriptions, type SubscriptionOptions } from './subscriptions.ts';
 import { boundTime, nodeTimeouts, type Timeouts } from './timeouts.ts';
 
 /** Of a GraphQL request: 500 judgements with comments of 2,000 characters fit. */
 const MAX_GRAPHQL_BYTES = 5_000_000;
-/** A client's own request id is taken over if it is such a word; log lines must not be anybody's to write. */
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** What scripts of other origins may read beside the body. */
 const EXPOSED_HEADERS = [
@@ -76,10 +75,7 @@ export async function createServer(platform: Platform, options: ServerOptions): 
   const server: FastifyInstance = Fastify({
     ...nodeTimeouts(timeouts),
     loggerInstance: requestLog(log),
-    genReqId: ({ headers }) => {
-      const given = headers['x-request-id'];
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-    },
+    genReqId: ({ headers }) => requestIdOf(headers),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // inFlight says it in our words
     clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
@@ -88,6 +84,8 @@ export async function createServer(platform: Platform, options: ServerOptions): 
       void answerPlainError(error, request, reply);
     },
   });
+  const inFlight = new InFlight(options.maxRequestsInFlight);
+  guardDoor(server.server, inFlight, platform, timeouts.refusedMs, log);
   secureAnswers(server.server, options.https);
 
   server.addHook('onRequest', async (request, reply) => {
@@ -102,7 +100,7 @@ export async function createServer(platform: Platform, options: ServerOptions): 
       maxAge: PREFLIGHT_SECONDS,
     });
   }
-  countRequests(server, new InFlight(options.maxRequestsInFlight));
+  countRequests(server, inFlight);
   boundTime(server, timeouts);
   server.decorate('subscriptions', new OpenSubscriptions(options.subscriptions.most));
   server.addHook('onClose', () => apollo.stop());

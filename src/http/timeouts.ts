@@ -2,7 +2,7 @@
  * How long a client may take to ask, the service to answer, and a client to take the answer; and what becomes of what is
  * late. Nobody holds a connection or a place by being slow. It knows no route.
  */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Patience } from '../domain/models.ts';
@@ -79,14 +79,19 @@ export function boundTime(server: FastifyInstance, { workMs, answerMs, refusedMs
     done(null, payload);
   });
 
-  // Refused before its body was read: node reads what still comes and forgets it. A client that goes on for long has not
-  // looked at the answer, and its connection would be held as long as it likes to send.
-  server.addHook('onResponse', async ({ raw }) => {
-    if (raw.complete || raw.socket.destroyed) return;
-    setTimeout(() => {
-      if (!raw.complete) raw.socket.destroy();
-    }, refusedMs).unref();
-  });
+  server.addHook('onResponse', async ({ raw }) => endLate(raw, refusedMs));
+}
+
+/**
+ * Closes the connection of a request that was answered before its body was read, if it goes on for longer than so many
+ * milliseconds: node reads what still comes and forgets it, and a client that does not look at the answer would hold the
+ * connection as long as it likes to send.
+ */
+export function endLate(request: IncomingMessage, refusedMs: number): void {
+  if (request.complete || request.socket.destroyed) return;
+  setTimeout(() => {
+    if (!request.complete) request.socket.destroy();
+  }, refusedMs).unref();
 }
 
 /** A stream is as long as it is: its client is looked at again and again, and waited for while it reads fast enough. */

@@ -75,10 +75,33 @@ it('refuses one tenant at half of all, and answers the others', async () => {
     },
   ]);
   expect(await other.ask('{ viewer { role } }')).toMatchObject({ status: 200, errors: [] });
+  const guess = `${flooder.serviceKey.slice(0, -8)}AAAAAAAA`; // tells nobody how busy a tenant is
+  expect((await viewer({ authorization: `Bearer ${guess}` })).status).toBe(401);
   held.open();
   for (const { errors } of await Promise.all(waiting)) expect(errors).toEqual([]);
   await idle();
   expect(await flooder.ask('{ viewer { role } }')).toMatchObject({ status: 200, errors: [] });
+});
+
+it('refuses at its door as behind it', async () => {
+  const held = gate();
+  const waiting = [flooder.ask(USERS), flooder.ask(USERS)];
+  await held.reached(2);
+  const headers = {
+    authorization: `Bearer ${flooder.serviceKey}`,
+    accept: 'application/graphql-response+json',
+    'x-request-id': 'mine',
+  };
+  const [atDoor, behind] = await Promise.all([viewer(headers), viewer({ ...headers, origin: 'https://a.example' })]);
+  const told = async (response: Response) => {
+    // What is left of points is not looked up at the door.
+    const headers = [...response.headers].filter(([name]) => !/^(date|connection|keep-alive|ratelimit.*)$/.test(name));
+    return [response.status, Object.fromEntries(headers), await response.json()];
+  };
+  expect(await told(atDoor)).toEqual(await told(behind));
+  held.open();
+  await Promise.all(waiting);
+  await idle();
 });
 
 it('counts a picture among the requests of the tenant whose it is, once its address has proved to be good', async () => {
