@@ -1,6 +1,6 @@
 /** The client's process of load.ts: does each plan that it is sent, and sends the times. */
-import { Agent, get, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Dispatcher, Pool } from 'undici';
 import type { LoadPlan, LoadTimes } from './load.ts';
 
 const FAILURE_CHARACTERS = 200;
@@ -11,8 +11,8 @@ const CODE = /"code":"([A-Z_]+)"/;
 process.on('message', (plan: LoadPlan) => void run(plan).then((times) => process.send!(times)));
 
 async function run(plan: LoadPlan): Promise<LoadTimes> {
-  const agent = new Agent({ keepAlive: true, maxSockets: plan.connections, maxFreeSockets: plan.connections });
-  if (plan.openFirst) await openAll(plan, agent);
+  const pool = new Pool(plan.url, { connections: plan.connections, headersTimeout: 0, bodyTimeout: 0 });
+  if (plan.openFirst) await openAll(plan, pool);
   const ms: number[] = [];
   const refused: Record<string, number[]> = {};
   const failures: Record<string, number> = {};
@@ -20,7 +20,7 @@ async function run(plan: LoadPlan): Promise<LoadTimes> {
   const end = begun + plan.seconds * 1000;
   let turn = 0;
   const sendOne = async (due: number): Promise<void> => {
-    const failure = await post(plan, agent, plan.bodies[turn++ % plan.bodies.length]!);
+    const failure = await post(plan, pool, plan.bodies[turn++ % plan.bodies.length]!);
     const took = performance.now() - due;
     if (failure === null) {
       ms.push(took);
@@ -45,16 +45,16 @@ async function run(plan: LoadPlan): Promise<LoadTimes> {
     }
     await Promise.all(sent);
   }
-  agent.destroy();
+  await pool.close();
   return { ms, refused, failures, seconds: (performance.now() - begun) / 1000 };
 }
 
 /** Asks for the service's health on every connection at once. */
-async function openAll({ url, connections }: LoadPlan, agent: Agent): Promise<void> {
-  const ask = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      get(`${url}/healthz`, { agent }, (response) => response.resume().once('end', resolve)).once('error', reject);
-    });
+async function openAll({ connections }: LoadPlan, pool: Pool): Promise<void> {
+  const ask = async (): Promise<void> => {
+    const { body } = await pool.request({ method: 'GET', path: '/healthz' });
+    await body.dump();
+  };
   await Promise.all(Array.from({ length: connections }, ask));
 }
 
@@ -64,30 +64,28 @@ interface Failure {
 }
 
 /** Null where the answer has no errors, else what came instead. */
-function post({ url, path, key }: LoadPlan, agent: Agent, body: string): Promise<Failure | null> {
+function post({ path, key }: LoadPlan, pool: Pool, body: string): Promise<Failure | null> {
   return new Promise((resolve) => {
-    const unanswered = ({ message }: Error) => resolve({ text: message, code: 'unanswered' });
-    const headers = {
-      authorization: `Bearer ${key}`,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
+    const chunks: Buffer[] = [];
+    let status = 0;
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart: () => {},
+      onResponseStart(_, code) {
+        status = code;
+      },
+      onResponseData: (_, chunk) => void chunks.push(chunk),
+      onResponseEnd: () => resolve(failureOf(status, Buffer.concat(chunks).toString())),
+      onResponseError: (_, { message }) => resolve({ text: message, code: 'unanswered' }),
     };
-    const sent = request(`${url}${path ?? '/graphql'}`, { agent, method: 'POST', headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', unanswered);
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString();
-        const status = String(response.statusCode);
-        const good = status === '200' && !ERRORS.test(text);
-        const failure = {
-          text: `${status}: ${text.slice(0, FAILURE_CHARACTERS)}`,
-          code: CODE.exec(text)?.[1] ?? status,
-        };
-        resolve(good ? null : failure);
-      });
-    });
-    sent.on('error', unanswered);
-    sent.end(body);
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+    pool.dispatch({ method: 'POST', path: path ?? '/graphql', headers, body }, handler);
   });
+}
+
+function failureOf(status: number, text: string): Failure | null {
+  if (status === 200 && !ERRORS.test(text)) return null;
+  return {
+    text: `${status}: ${text.slice(0, FAILURE_CHARACTERS)}`,
+    code: CODE.exec(text)?.[1] ?? String(status),
+  };
 }
