@@ -7,7 +7,6 @@ import {
   type DocumentNode,
   GraphQLError,
   type GraphQLSchema,
-  getVariableValues,
   type OperationDefinitionNode,
   TypeInfo,
   ValidationContext,
@@ -15,6 +14,7 @@ import {
 import { type ComplexityEstimatorArgs, createComplexityRule } from 'graphql-query-complexity';
 import { PalateError } from '../errors.ts';
 import { checkShape, type ShapeLimits, shapeOf } from './shape.ts';
+import { coerceVariables, takingCoerced, type Variables } from './variables.ts';
 
 /** Points for a field itself, where it does more than read what is loaded: a pass of the model or a scan of vectors. */
 export const OWN_COST: Readonly<Record<string, number>> = {
@@ -85,15 +85,18 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ schema, document, request, operation, contextValue }) {
+        async didResolveOperation(requestContext) {
+          const { schema, document, request, operation, contextValue } = requestContext;
           if (!operation) return;
           checkShape(shapeOf(document, operation), shape);
-          const cost = asUserInput(() => {
-            const variables = coerceVariables(schema, operation, request.variables ?? {});
-            return reckon(schema, document, operation, variables);
-          });
+          const variables = asUserInput(() => coerceVariables(schema, operation, request.variables ?? {}));
+          const cost = asUserInput(() => reckon(schema, document, operation, variables));
           reckoned.set(contextValue, cost);
-          if (cost <= maxCost) return;
+          if (cost <= maxCost) {
+            Object.assign(requestContext, { document: takingCoerced(schema, document, operation) });
+            request.variables = variables;
+            return;
+          }
           throw new GraphQLError(
             `This operation costs ${cost} points and at most ${maxCost} are allowed: ask for smaller pages or fewer fields.`,
             { extensions: { code: 'QUERY_TOO_COSTLY', cost, maxCost, http: { status: 400 } } },
@@ -102,18 +105,6 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
       };
     },
   };
-}
-
-type Variables = Readonly<Record<string, unknown>>;
-
-/**
- * Throws what is wrong with the first variable that does not fit its type. For one alone: an error carries a stack, and
- * a body holds a million values.
- */
-function coerceVariables(schema: GraphQLSchema, operation: OperationDefinitionNode, given: Variables): Variables {
-  const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, { maxErrors: 1 });
-  if (errors) throw errors[0]!;
-  return coerced;
 }
 
 /** Points of an operation, by the rule alone: asked as a validation, it would coerce all variables once more. */
