@@ -183,18 +183,21 @@ function newestOfEach(judgements: readonly (Judgement | null)[]): Map<string, Ju
 }
 
 /**
- * Writes what is newer than what stands and raises the versions of whose feedback it changed, all in one statement:
- * each would be a journey of its own, and there are hundreds of rows to be read for it. What was written, by place.
+ * Writes what is newer than what stands and raises the versions of whose feedback it changed; answers what it wrote, by
+ * place. It is one statement: every further one is a journey, and its lists would travel again.
  *
- * People are locked as `lockUsers` does, and before the images. Of a person or an image deleted since they were looked
- * up nothing is written; the others stay until it is.
+ * People are locked in the order of `lockUsers`, and before the images. Of a person or an image deleted since they were
+ * looked up nothing is written; the others stay until it is. A list that is too short, unnest fills up with NULL.
  */
 async function write(transaction: Queries, judgements: ReadonlyMap<string, Judgement>): Promise<Map<string, Feedback>> {
   if (judgements.size === 0) return new Map();
   const given = [...judgements.values()];
   const userIds = given.map(({ userId }) => userId);
   const imageIds = given.map(({ imageId }) => imageId);
-  const comments = given.map(({ comment }) => comment);
+  const sentiments = given.map(({ sentiment }) => sentiment);
+  const weights = given.map(({ weight }) => weight);
+  const comments = given.some(({ comment }) => comment !== null) ? given.map(({ comment }) => comment) : [];
+  const instants = given.map(({ judgedAt }) => judgedAt.toISOString());
   const tenantId = currentTenant();
   const rows = await transaction.$queryRaw<Pick<Feedback, 'id' | 'userId' | 'imageId' | 'createdAt'>[]>`
     WITH present AS (
@@ -206,19 +209,8 @@ async function write(transaction: Queries, judgements: ReadonlyMap<string, Judge
       INSERT INTO feedback (tenant_id, id, user_id, image_id, sentiment, weight, comment, judged_at)
       SELECT ${tenantId}::uuid, item.* FROM unnest(
         ${textList('uuid', given.map(newId))}, ${textList('uuid', userIds)}, ${textList('uuid', imageIds)},
-        ${textList(
-          'sentiment',
-          given.map(({ sentiment }) => sentiment),
-        )},
-        ${textList(
-          'float8',
-          given.map(({ weight }) => weight),
-        )},
-        ${comments.some((comment) => comment !== null) ? comments : []}::text[], -- unnest fills up with NULL
-        ${textList(
-          'timestamptz',
-          given.map(({ judgedAt }) => judgedAt.toISOString()),
-        )}
+        ${textList('sentiment', sentiments)}, ${textList('float8', weights)},
+        ${comments}::text[], ${textList('timestamptz', instants)}
       ) AS item (id, user_id, image_id, sentiment, weight, comment, judged_at)
       WHERE item.user_id IN (SELECT id FROM present) AND item.image_id IN (SELECT id FROM held)
       ON CONFLICT (tenant_id, user_id, image_id) DO UPDATE SET
