@@ -182,7 +182,7 @@ export async function holdImages(transaction: Queries, ids: readonly string[]): 
 }
 
 /** Whether this user may see the image; null asks for the tenant's own programs, which see all. */
-export function isVisible(image: Image, userId: string | null): boolean {
+export function isVisible(image: Pick<Image, 'ownerId'>, userId: string | null): boolean {
   return userId === null || image.ownerId === null || image.ownerId === userId;
 }
 

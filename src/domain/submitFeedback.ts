@@ -4,14 +4,16 @@
  * version and queues the profiles, all in one transaction.
  */
 import { currentPerson, currentTenant, type Database, type Queries } from '../database/client.ts';
-import type { Feedback, Image, Sentiment, User } from '../database/generated/client.ts';
+import type { Feedback, Sentiment } from '../database/generated/client.ts';
+import { textList } from '../database/textLists.ts';
 import type { Queue } from '../queue/queue.ts';
 import { FEEDBACK_COLUMNS, feedbackByIds } from './feedback.ts';
 import { type Keeping, once } from './idempotency.ts';
 import { fromGlobalId, newId } from './ids.ts';
-import { type ImageRef, isVisible, resolveImages } from './images.ts';
+import { type ImageRef, isVisible } from './images.ts';
+import { type Referent, resolveReferences } from './references.ts';
 import { attempt, checkText, ItemError, tooMany, type UserError } from './userErrors.ts';
-import { lockUsers, raiseFeedbackVersions, resolveUsers, type UserRef } from './users.ts';
+import { lockUsers, raiseFeedbackVersions, type UserRef } from './users.ts';
 
 /** The greatest weight of a judgement; a plain one weighs 1. */
 export const MAX_WEIGHT = 10;
@@ -95,6 +97,8 @@ interface Judgement {
   readonly weight: number;
   readonly comment: string | null;
   readonly judgedAt: Date;
+  /** The user and the image: of all judgements of a place one stands. */
+  readonly place: string;
 }
 
 async function takeFeedback(
@@ -103,24 +107,23 @@ async function takeFeedback(
   items: readonly FeedbackItem[],
   now: Date,
 ): Promise<FeedbackAnswer> {
-  const users = await resolveUsers(
+  const { users, images } = await resolveReferences(
     transaction,
     items.map(({ user }) => user),
-  );
-  const images = await resolveImages(
-    transaction,
     items.map(({ image }) => image),
   );
   const userErrors: UserError[] = [];
   const judgements = items.map((item, i) =>
     attempt(userErrors, ['items', String(i)], () => toJudgement(item, users[i] ?? null, images[i] ?? null, now)),
   );
-  const standing = await write(transaction, newestOfEach(judgements.filter((judgement) => judgement !== null)));
-  if (standing.changedUsers.length > 0) {
-    await raiseFeedbackVersions(transaction, standing.changedUsers);
-    await queue.send(transaction, 'profiles', [{ tenantId: currentTenant() }]);
-  }
-  const feedback = judgements.map((judgement) => (judgement && standing.rows.get(placeOf(judgement))) ?? null);
+  const newest = newestOfEach(judgements);
+  const written = await write(transaction, newest);
+  if (written.size > 0) await queue.send(transaction, 'profiles', [{ tenantId: currentTenant() }]);
+  const untouched = [...newest.values()].filter(({ place }) => !written.has(place));
+  const standing = await readStanding(transaction, untouched);
+  const feedback = judgements.map(
+    (judgement) => (judgement && (written.get(judgement.place) ?? standing.get(judgement.place))) ?? null,
+  );
   judgements.forEach((judgement, i) => {
     if (!judgement || feedback[i]) return;
     const message = 'The user or the image has just been deleted.';
@@ -129,7 +132,7 @@ async function takeFeedback(
   return { feedback, userErrors };
 }
 
-function toJudgement(item: FeedbackItem, user: User | null, image: Image | null, now: Date): Judgement {
+function toJudgement(item: FeedbackItem, user: Referent | null, image: Referent | null, now: Date): Judgement {
   if (!user) throw new ItemError(['user'], 'NOT_FOUND', 'There is no user as user names one.');
   if (!image || !isVisible(image, user.id)) {
     throw new ItemError(['image'], 'NOT_FOUND', 'There is no image as image names one.');
@@ -145,8 +148,13 @@ function toJudgement(item: FeedbackItem, user: User | null, image: Image | null,
   const judgedAt = item.judgedAt ?? now;
   checkJudgedAt(judgedAt, now);
   return {
-    ...{ userId: user.id, imageId: image.id, sentiment: item.sentiment },
-    ...{ weight, comment: item.comment ?? null, judgedAt },
+    userId: user.id,
+    imageId: image.id,
+    sentiment: item.sentiment,
+    weight,
+    comment: item.comment ?? null,
+    judgedAt,
+    place: placeOf(user.id, image.id),
   };
 }
 
@@ -161,51 +169,79 @@ export function checkJudgedAt(judgedAt: Date, now: Date): void {
   );
 }
 
-const placeOf = ({ userId, imageId }: { userId: string; imageId: string }) => `${userId} ${imageId}`;
+const placeOf = (userId: string, imageId: string) => `${userId} ${imageId}`;
 
-/** Of judgements of one image by one user the newest; of equally new ones, the later in the list. */
-function newestOfEach(judgements: readonly Judgement[]): Judgement[] {
+/** Of judgements of one place the newest, by place; of equally new ones, the later in the list. */
+function newestOfEach(judgements: readonly (Judgement | null)[]): Map<string, Judgement> {
   const newest = new Map<string, Judgement>();
   for (const judgement of judgements) {
-    const other = newest.get(placeOf(judgement));
-    if (!other || judgement.judgedAt >= other.judgedAt) newest.set(placeOf(judgement), judgement);
+    if (!judgement) continue;
+    const other = newest.get(judgement.place);
+    if (!other || judgement.judgedAt >= other.judgedAt) newest.set(judgement.place, judgement);
   }
-  return [...newest.values()];
+  return newest;
 }
 
-/** Writes what is newer than what stands; answers all that stands now, and whose feedback has changed. */
-async function write(
-  transaction: Queries,
-  judgements: readonly Judgement[],
-): Promise<{ rows: Map<string, Feedback>; changedUsers: string[] }> {
-  const column = <K extends keyof Judgement>(name: K) => judgements.map((judgement) => judgement[name]);
-  const userIds = column('userId');
-  const imageIds = column('imageId');
-  const present = [...(await lockUsers(transaction, userIds))];
-  // Of a person or an image deleted since they were looked up nothing is written; the others stay until it is.
-  const changed = await transaction.$queryRaw<{ userId: string }[]>`
-    WITH held AS (SELECT id FROM images WHERE id = ANY(${imageIds}::uuid[]) ORDER BY id FOR KEY SHARE)
-    INSERT INTO feedback (tenant_id, id, user_id, image_id, sentiment, weight, comment, judged_at)
-    SELECT ${currentTenant()}::uuid, item.* FROM unnest(
-      ${judgements.map(newId)}::uuid[], ${userIds}::uuid[], ${imageIds}::uuid[], ${column('sentiment')}::sentiment[],
-      ${column('weight')}::float8[], ${column('comment')}::text[],
-      ${column('judgedAt').map((instant) => instant.toISOString())}::timestamptz[]
-    ) AS item (id, user_id, image_id, sentiment, weight, comment, judged_at)
-    WHERE item.user_id = ANY(${present}::uuid[]) AND item.image_id IN (SELECT id FROM held)
-    ON CONFLICT (tenant_id, user_id, image_id) DO UPDATE SET
-      sentiment = EXCLUDED.sentiment, weight = EXCLUDED.weight, comment = EXCLUDED.comment,
-      judged_at = EXCLUDED.judged_at
-    WHERE feedback.judged_at <= EXCLUDED.judged_at
-    RETURNING user_id AS "userId"`;
+/**
+ * Writes what is newer than what stands and raises the versions of whose feedback it changed; answers what it wrote, by
+ * place. It is one statement: every further one is a journey, and its lists would travel again.
+ *
+ * People are locked in the order of `lockUsers`, and before the images. Of a person or an image deleted since they were
+ * looked up nothing is written; the others stay until it is. A list that is too short, unnest fills up with NULL.
+ */
+async function write(transaction: Queries, judgements: ReadonlyMap<string, Judgement>): Promise<Map<string, Feedback>> {
+  if (judgements.size === 0) return new Map();
+  const given = [...judgements.values()];
+  const userIds = given.map(({ userId }) => userId);
+  const imageIds = given.map(({ imageId }) => imageId);
+  const sentiments = given.map(({ sentiment }) => sentiment);
+  const weights = given.map(({ weight }) => weight);
+  const comments = given.some(({ comment }) => comment !== null) ? given.map(({ comment }) => comment) : [];
+  const instants = given.map(({ judgedAt }) => judgedAt.toISOString());
+  const tenantId = currentTenant();
+  const rows = await transaction.$queryRaw<Pick<Feedback, 'id' | 'userId' | 'imageId' | 'createdAt'>[]>`
+    WITH present AS (
+      SELECT id FROM users WHERE id = ANY(${textList('uuid', [...new Set(userIds)])}) ORDER BY id FOR NO KEY UPDATE
+    ), held AS (
+      SELECT id FROM images WHERE id = ANY(${textList('uuid', [...new Set(imageIds)])})
+        AND (SELECT count(*) FROM present) > 0 ORDER BY id FOR KEY SHARE
+    ), written AS (
+      INSERT INTO feedback (tenant_id, id, user_id, image_id, sentiment, weight, comment, judged_at)
+      SELECT ${tenantId}::uuid, item.* FROM unnest(
+        ${textList('uuid', given.map(newId))}, ${textList('uuid', userIds)}, ${textList('uuid', imageIds)},
+        ${textList('sentiment', sentiments)}, ${textList('float8', weights)},
+        ${comments}::text[], ${textList('timestamptz', instants)}
+      ) AS item (id, user_id, image_id, sentiment, weight, comment, judged_at)
+      WHERE item.user_id IN (SELECT id FROM present) AND item.image_id IN (SELECT id FROM held)
+      ON CONFLICT (tenant_id, user_id, image_id) DO UPDATE SET
+        sentiment = EXCLUDED.sentiment, weight = EXCLUDED.weight, comment = EXCLUDED.comment,
+        judged_at = EXCLUDED.judged_at
+      WHERE feedback.judged_at <= EXCLUDED.judged_at
+      RETURNING id, user_id, image_id, created_at
+    ), raised AS (
+      UPDATE users SET feedback_version = feedback_version + 1
+      WHERE id = ANY(ARRAY(SELECT DISTINCT user_id FROM written))
+    )
+    SELECT id, user_id AS "userId", image_id AS "imageId", created_at AS "createdAt" FROM written`;
+  return new Map(
+    rows.map(({ id, userId, imageId, createdAt }) => {
+      const { place, sentiment, weight, comment, judgedAt } = judgements.get(placeOf(userId, imageId))!;
+      return [place, { tenantId, id, userId, imageId, sentiment, weight, comment, judgedAt, createdAt }];
+    }),
+  );
+}
+
+/** The judgements that stand in the places of these, by place. */
+async function readStanding(transaction: Queries, judgements: readonly Judgement[]): Promise<Map<string, Feedback>> {
+  if (judgements.length === 0) return new Map();
   const rows = await transaction.$queryRaw<Feedback[]>`
     SELECT ${FEEDBACK_COLUMNS}
-    FROM unnest(${userIds}::uuid[], ${imageIds}::uuid[]) AS wanted (user_id, image_id)
+    FROM unnest(
+      ${judgements.map(({ userId }) => userId)}::uuid[], ${judgements.map(({ imageId }) => imageId)}::uuid[]
+    ) AS wanted (user_id, image_id)
     JOIN feedback ON feedback.tenant_id = ${currentTenant()}::uuid
       AND feedback.user_id = wanted.user_id AND feedback.image_id = wanted.image_id`;
-  return {
-    rows: new Map(rows.map((row) => [placeOf(row), row])),
-    changedUsers: [...new Set(changed.map(({ userId }) => userId))],
-  };
+  return new Map(rows.map((row) => [placeOf(row.userId, row.imageId), row]));
 }
 
 /** Takes back feedback or comparisons, at most 500, by global id. An id given twice is taken back once. */

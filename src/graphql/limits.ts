@@ -3,10 +3,18 @@
  * page size given by variable or by default counts like one that is written out. docs/api.md explains the points.
  */
 import type { ApolloServerPlugin } from '@apollo/server';
-import { GraphQLError, type GraphQLSchema, getVariableValues, type OperationDefinitionNode } from 'graphql';
-import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+  TypeInfo,
+  ValidationContext,
+} from 'graphql';
+import { type ComplexityEstimatorArgs, createComplexityRule } from 'graphql-query-complexity';
 import { PalateError } from '../errors.ts';
 import { checkShape, type ShapeLimits, shapeOf } from './shape.ts';
+import { coerceVariables, takingCoerced, type Variables } from './variables.ts';
 
 /** Points for a field itself, where it does more than read what is loaded: a pass of the model or a scan of vectors. */
 export const OWN_COST: Readonly<Record<string, number>> = {
@@ -77,22 +85,18 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ schema, document, request, operation, operationName, contextValue }) {
-          if (operation) {
-            checkShape(shapeOf(document, operation), shape);
-            checkVariables(schema, operation, request.variables ?? {});
-          }
-          const cost = asUserInput(() =>
-            getComplexity({
-              schema,
-              query: document,
-              variables: request.variables ?? {},
-              ...(operationName ? { operationName } : {}),
-              estimators: [estimate],
-            }),
-          );
+        async didResolveOperation(requestContext) {
+          const { schema, document, request, operation, contextValue } = requestContext;
+          if (!operation) return;
+          checkShape(shapeOf(document, operation), shape);
+          const variables = asUserInput(() => coerceVariables(schema, operation, request.variables ?? {}));
+          const cost = asUserInput(() => reckon(schema, document, operation, variables));
           reckoned.set(contextValue, cost);
-          if (cost <= maxCost) return;
+          if (cost <= maxCost) {
+            Object.assign(requestContext, { document: takingCoerced(schema, document, operation) });
+            request.variables = variables;
+            return;
+          }
           throw new GraphQLError(
             `This operation costs ${cost} points and at most ${maxCost} are allowed: ask for smaller pages or fewer fields.`,
             { extensions: { code: 'QUERY_TOO_COSTLY', cost, maxCost, http: { status: 400 } } },
@@ -103,16 +107,20 @@ export function costLimit(maxCost: number, shape: ShapeLimits): ApolloServerPlug
   };
 }
 
-/**
- * Throws BAD_USER_INPUT for the first variable that does not fit its type. For one alone: an error carries a stack, and
- * a body holds a million values.
- */
-function checkVariables(schema: GraphQLSchema, operation: OperationDefinitionNode, variables: object): void {
-  const given = variables as Record<string, unknown>;
-  asUserInput(() => {
-    const { errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given, { maxErrors: 1 });
-    if (errors) throw errors[0]!;
-  });
+/** Points of an operation, by the rule alone: asked as a validation, it would coerce all variables once more. */
+function reckon(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Variables,
+): number {
+  const faults: GraphQLError[] = [];
+  const context = new ValidationContext(schema, document, new TypeInfo(schema), (fault) => faults.push(fault));
+  const rule = createComplexityRule({ maximumComplexity: Infinity, estimators: [estimate] })(context);
+  rule.variableValues = { ...variables };
+  const cost = rule.nodeComplexity(operation, schema.getRootType(operation.operation) ?? undefined);
+  if (faults[0]) throw faults[0];
+  return cost;
 }
 
 /** Variables that do not fit are found out here, before execution would: told with the same code. */

@@ -71,6 +71,8 @@ describe('submitFeedback', () => {
       { userId: ada.id, imageId: images[1]!.id, sentiment: 'DISLIKE', weight: 2.5, comment: 'too dark', judgedAt },
       { userId: bob.id, imageId: images[2]!.id, sentiment: 'LIKE' },
     ]);
+    const kept = await tenant.run(() => test.database.feedback.findMany({ orderBy: { id: 'asc' } }));
+    expect(feedback).toEqual(kept);
   });
 
   it('raises the version of each user once and queues the profiles in the same transaction', async () => {
@@ -83,10 +85,10 @@ describe('submitFeedback', () => {
   });
 
   it('lets the newest judgement of an image stand', async () => {
-    const [first] = (await submit([like(0)])).feedback;
+    const [first] = (await submit([like(0, { comment: 'red' })])).feedback;
     const [second] = (await submit([{ ...like(0), sentiment: 'DISLIKE', judgedAt: at(1) }])).feedback;
-    expect(second).toMatchObject({ id: first!.id, sentiment: 'DISLIKE', judgedAt: at(1) });
-    expect(await count()).toBe(1);
+    expect(second).toEqual({ ...first, sentiment: 'DISLIKE', comment: null, judgedAt: at(1) });
+    expect(await tenant.run(() => test.database.feedback.findMany())).toEqual([second]);
   });
 
   it('answers an older judgement that arrives late with the one that stands, and changes nothing', async () => {
