@@ -346,7 +346,7 @@ export const SETTINGS = {
   }),
   vectorIndexBytes: setting<number>({
     variable: 'PALATE_VECTOR_INDEX_BYTES',
-    doc: 'Memory for the vectors that images are compared by, again for images to recommend, and again for people (a million take some 750 MB); what does not fit is read again.',
+    doc: "Memory for what images are recommended and compared by (some kilobyte each), and again for people's profiles (a million take some 750 MB); what does not fit is read again.",
     allowed: range(0, 64_000_000_000),
     unit: 'bytes',
     default: 1_000_000_000,
