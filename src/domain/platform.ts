@@ -29,6 +29,8 @@ export interface PlatformParts {
   readonly queue: Queue;
   readonly pictures: FileStore;
   readonly pictureLimits: PictureLimits;
+  /** Of one tenant, that may wait to be encoded. */
+  readonly maxPendingImages: number;
   /** The files of model versions. */
   readonly weights: FileStore;
   readonly networks: Networks;
@@ -88,7 +90,7 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     candidates: new Candidates(parts.database, memory.itemVectors),
     catalogues: new ImageCatalogues(memory.vectorIndexes, parts.searches),
     profiles: new ProfileIndexes(memory.vectorIndexes, parts.searches),
-    quotas: new Quotas(),
+    quotas: new Quotas(parts.maxPendingImages),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
     trainingWatchers: new TrainingWatchers(),

@@ -44,7 +44,7 @@ function newMemory() {
     candidates: new Candidates(test.database, 1_000_000),
     catalogues: new ImageCatalogues(1_000_000),
     profiles: new ProfileIndexes(1_000_000),
-    quotas: new Quotas(),
+    quotas: new Quotas(1_000),
     knownKeys: new KnownKeys(60_000),
     networks: service.platform.networks,
     shownScores: new ShownScores(service.platform),

@@ -41,7 +41,7 @@ async function filled() {
     putReadyImages(test.database, { ...place, ownerId }, await model.itemVectors(encodedItems(name, count)));
   return tenant.run(async () => {
     const { users } = await upsertUsers(test, [{ externalId: 'ada' }, { externalId: 'bob' }]);
-    const [ada, bob] = users.map(({ id }) => id) as [string, string];
+    const [ada, bob] = users.map((user) => user!.id) as [string, string];
     const images = await put('images', IMAGES);
     await asked(ada);
     await alike(images[0]!);
