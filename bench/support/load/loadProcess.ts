@@ -20,7 +20,8 @@ async function run(plan: LoadPlan): Promise<LoadTimes> {
   const end = begun + plan.seconds * 1000;
   let turn = 0;
   const sendOne = async (due: number): Promise<void> => {
-    const failure = await post(plan, agent, plan.bodies[turn++ % plan.bodies.length]!);
+    const place = turn++ % plan.bodies.length;
+    const failure = await post(plan, agent, place);
     const took = performance.now() - due;
     if (failure === null) {
       ms.push(took);
@@ -64,11 +65,12 @@ interface Failure {
 }
 
 /** Null where the answer has no errors, else what came instead. */
-function post({ url, path, key }: LoadPlan, agent: Agent, body: string): Promise<Failure | null> {
+function post({ url, path, key, bodies }: LoadPlan, agent: Agent, place: number): Promise<Failure | null> {
+  const body = bodies[place]!;
   return new Promise((resolve) => {
     const unanswered = ({ message }: Error) => resolve({ text: message, code: 'unanswered' });
     const headers = {
-      authorization: `Bearer ${key}`,
+      authorization: `Bearer ${typeof key === 'string' ? key : key[place]}`,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
     };
