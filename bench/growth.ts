@@ -2,13 +2,13 @@
  * How long requests take as an installation grows by factors of ten: with tenants, with people a tenant and with images a
  * tenant, everything else as it was.
  *
- *     npm run bench:growth [-- --plots FOLDER] [--env NAME=VALUE] [--json FILE]
+ *     npm run bench:growth [-- --only images] [--plots FOLDER] [--env NAME=VALUE] [--json FILE]
  *
  * Runs for some six minutes. All tenants are in one service and one database from the beginning, so that what differs is
  * what is asked for: of how many tenants in turn, of which size. Judgements, item vectors and profiles are drawn. Requests
  * come from another process, one after the other; each figure is the median of those of two seconds, after a second of
  * warm-up, in which memory takes in what it keeps. Submitting feedback goes last: it makes stale what the others read.
- * `--plots` writes an SVG a table.
+ * `--only` takes tenants, people or images alone; `--plots` writes an SVG a table.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,10 +20,11 @@ import { inDatabase, type ServedTenant, startEmptyService } from './support/draw
 import {
   candidatesOf,
   type DrawnSizes,
+  type DrawnTenant,
   drawTenant,
   imageId,
   withProfiles,
-  writeTenant,
+  writeTenants,
 } from './support/drawnTenant.ts';
 import { type LoadClient, type LoadPlan, startLoadClient } from './support/load/load.ts';
 import { figure, median } from './support/measure.ts';
@@ -32,6 +33,7 @@ import { makeTenant, raisePoints } from './support/tenants.ts';
 
 const { values } = parseArgs({
   options: {
+    only: { type: 'string' },
     plots: { type: 'string' },
     env: { type: 'string', multiple: true, default: [] },
     json: { type: 'string' },
@@ -56,7 +58,7 @@ interface Dimension {
 }
 
 const SMALL: DrawnSizes = { people: 50, images: 500, judged: 20 };
-const DIMENSIONS: readonly Dimension[] = [
+const ALL_DIMENSIONS: readonly Dimension[] = [
   { name: 'tenants', counts: [1, 10, 100], tenants: (count) => count, sizes: () => SMALL },
   {
     name: 'people a tenant',
@@ -71,6 +73,8 @@ const DIMENSIONS: readonly Dimension[] = [
     sizes: (images) => ({ people: 50, images, judged: 20 }),
   },
 ];
+
+const DIMENSIONS = ALL_DIMENSIONS.filter(({ name }) => !values.only || name.startsWith(values.only));
 
 /** A request of a person of a tenant, by their place, as its body. */
 type Request = (tenant: ServedTenant, person: number) => { query: string; variables: object };
@@ -99,7 +103,7 @@ const REQUESTS: Readonly<Record<string, Request>> = {
   'similarUsers, first 10': (tenant, person) =>
     ofUser('similarUsers(first: 10) { nodes { similarity user { id } } }', tenant, person),
   [`submitFeedback of ${ROWS}`]: ({ drawn: { people, images } }, person) => ({
-    query: 'mutation ($items: [FeedbackInput!]!) { submitFeedback(input: { items: $items }) { userErrors { code } } }',
+    query: 'mutation ($items: [FeedbackItem!]!) { submitFeedback(input: { items: $items }) { userErrors { code } } }',
     variables: {
       items: Array.from({ length: ROWS }, (_, row) => ({
         user: { id: toGlobalId('User', people[(50 * person + (row % 50)) % people.length]!.id) },
@@ -148,28 +152,28 @@ try {
 async function makeTenants(): Promise<Map<Dimension, ServedTenant[][]>> {
   const model = await PreferenceModel.load(SHIPPED_MODEL);
   const made = new Map<Dimension, ServedTenant[][]>();
-  await inDatabase(dataDirectory, async (url) => {
-    const make = async (name: string, sizes: DrawnSizes): Promise<ServedTenant> => {
-      const tenant = await makeTenant(service.url, dataDirectory, name, operatorKey);
-      await raisePoints(service.url, operatorKey, tenant.id);
-      const drawn = withProfiles(model, await drawTenant(model, sizes));
-      await writeTenant(url, idOf('Tenant', tenant.id)!, drawn);
-      return { ...tenant, drawn };
-    };
-    for (const dimension of DIMENSIONS) {
-      const { name, counts, tenants, sizes } = dimension;
-      const known: ServedTenant[] = [];
-      const ofCounts: ServedTenant[][] = [];
-      for (const count of counts) {
-        const wanted = tenants(count);
-        const kept = wanted > 1 ? known : []; // a tenant of another size is another tenant
-        while (kept.length < wanted) kept.push(await make(`${count} ${name}, ${kept.length}`, sizes(count)));
-        ofCounts.push([...kept]);
-      }
-      made.set(dimension, ofCounts);
+  const drawn = new Map<string, DrawnTenant>();
+  const make = async (name: string, sizes: DrawnSizes): Promise<ServedTenant> => {
+    const tenant = await makeTenant(service.url, dataDirectory, name, operatorKey);
+    await raisePoints(service.url, operatorKey, tenant.id);
+    const own = withProfiles(model, await drawTenant(model, sizes));
+    drawn.set(idOf('Tenant', tenant.id)!, own);
+    return { ...tenant, drawn: own };
+  };
+  for (const dimension of DIMENSIONS) {
+    const { name, counts, tenants, sizes } = dimension;
+    const known: ServedTenant[] = [];
+    const ofCounts: ServedTenant[][] = [];
+    for (const count of counts) {
+      const wanted = tenants(count);
+      const kept = wanted > 1 ? known : []; // a tenant of another size is another tenant
+      while (kept.length < wanted) kept.push(await make(`${count} ${name}, ${kept.length}`, sizes(count)));
+      ofCounts.push([...kept]);
     }
-  });
+    made.set(dimension, ofCounts);
+  }
   await model.close();
+  await inDatabase(dataDirectory, (url) => writeTenants(url, drawn));
   return made;
 }
 

@@ -84,16 +84,23 @@ export function candidatesOf({ images }: DrawnTenant, place: number, count: numb
 export const imageId = ({ images }: DrawnTenant, place: number): string => toGlobalId('Image', images[place]!.id);
 
 /** Writes the rows of a tenant that has none yet. @param ownerUrl of the database, as its superuser */
-export async function writeTenant(ownerUrl: string, tenantId: string, drawn: DrawnTenant): Promise<void> {
+export function writeTenant(ownerUrl: string, tenantId: string, drawn: DrawnTenant): Promise<void> {
+  return writeTenants(ownerUrl, new Map([[tenantId, drawn]]));
+}
+
+/** The same of many, by their ids. */
+export async function writeTenants(ownerUrl: string, tenants: ReadonlyMap<string, DrawnTenant>): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl });
   await client.connect();
   try {
-    await client.query('BEGIN');
-    await writeImages(client, tenantId, drawn);
-    await writePeople(client, tenantId, drawn);
-    if (drawn.profiles) await writeProfiles(client, tenantId, drawn.people, drawn.profiles);
-    await client.query('COMMIT');
-    await client.query('ANALYZE users, images, item_vectors, feedback');
+    for (const [tenantId, drawn] of tenants) {
+      await client.query('BEGIN');
+      await writeImages(client, tenantId, drawn);
+      await writePeople(client, tenantId, drawn);
+      if (drawn.profiles) await writeProfiles(client, tenantId, drawn.people, drawn.profiles);
+      await client.query('COMMIT');
+    }
+    await client.query('ANALYZE users, images, item_vectors, feedback, profiles');
   } finally {
     await client.end();
   }

@@ -251,7 +251,11 @@ describe('POST /images', () => {
     const remaining = ({ headers }: Response) => headers.get('ratelimit-remaining');
     try {
       expect((await send('#000001')).status).toBe(201);
-      const [stored, unread] = [await send('#000002'), await send('#000003')];
+      let [stored, unread] = [await send('#000002'), await send('#000003')];
+      // Unread within a second only, and of the same minute: where this machine was slower, once more.
+      for (let again = 0; again < 5 && remaining(unread) !== remaining(stored); again++) {
+        [stored, unread] = [await send('#000002'), await send('#000003')];
+      }
       for (const refused of [stored, unread]) {
         expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
         expect(await refused.json()).toMatchObject({
