@@ -205,6 +205,14 @@ export const SETTINGS = {
     default: 50_000_000,
     parse: wholeNumber(1, 268_402_689), // sharp's own limit, 0x3FFF × 0x3FFF
   }),
+  maxPendingImages: setting<number>({
+    variable: 'PALATE_MAX_PENDING_IMAGES',
+    doc: 'The most images of one tenant that may wait to be encoded; beyond it POST /images and new prompts are OVERLOADED until some have been.',
+    allowed: range(1_000, 10_000_000),
+    unit: 'images',
+    default: 10_000,
+    parse: wholeNumber(1_000, 10_000_000),
+  }),
   maxQueryCost: setting<number>({
     variable: 'PALATE_MAX_QUERY_COST',
     doc: 'The most points one GraphQL operation may cost; docs/api.md says what costs what.',
@@ -346,7 +354,7 @@ export const SETTINGS = {
   }),
   vectorIndexBytes: setting<number>({
     variable: 'PALATE_VECTOR_INDEX_BYTES',
-    doc: 'Memory for the vectors that images are compared by, again for images to recommend, and again for people (a million take some 750 MB); what does not fit is read again.',
+    doc: "Memory for what images are recommended and compared by (some kilobyte each), and again for people's profiles (a million take some 750 MB); what does not fit is read again.",
     allowed: range(0, 64_000_000_000),
     unit: 'bytes',
     default: 1_000_000_000,

@@ -39,8 +39,8 @@ export interface DrawnService {
   stop(): Promise<void>;
 }
 
-export async function startDrawnService(options: DrawnServiceOptions): Promise<DrawnService> {
-  const { model, sizes, tenants: count = 1, environment = {} } = options;
+/** Its tenants are still to be made, with the key of its operator. */
+export async function startEmptyService(environment: Readonly<Record<string, string>> = {}) {
   const dataDirectory = await makeDataDirectory();
   const service = await startService({ dataDirectory, part: { command: 'serve', keys: NO_KEYS }, environment });
   const stop = async (): Promise<void> => {
@@ -48,10 +48,20 @@ export async function startDrawnService(options: DrawnServiceOptions): Promise<D
     await rm(dataDirectory, { recursive: true, force: true });
   };
   try {
-    const operatorKey = await makeOperatorKey(dataDirectory, 'bench');
+    return { service, dataDirectory, operatorKey: await makeOperatorKey(dataDirectory, 'bench'), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+export async function startDrawnService(options: DrawnServiceOptions): Promise<DrawnService> {
+  const { model, sizes, tenants: count = 1, environment = {} } = options;
+  const { service, dataDirectory, operatorKey, stop } = await startEmptyService(environment);
+  try {
     const tenants: ServedTenant[] = [];
     for (let i = 0; i < count; i++) {
-      const tenant = await makeTenant(service.url, dataDirectory, `bench ${i}`);
+      const tenant = await makeTenant(service.url, dataDirectory, `bench ${i}`, operatorKey);
       await raisePoints(service.url, operatorKey, tenant.id);
       const drawn = await drawTenant(model, sizes);
       await inDatabase(dataDirectory, (url) => writeTenant(url, idOf('Tenant', tenant.id)!, drawn));

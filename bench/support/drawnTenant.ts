@@ -23,6 +23,8 @@ export interface DrawnPerson {
 export interface DrawnTenant {
   readonly people: readonly DrawnPerson[];
   readonly images: readonly { readonly id: string; readonly item: ItemVector }[];
+  /** Of the people, where they are not to be computed; drawn like no taste. */
+  readonly profiles?: readonly Float32Array[];
 }
 
 export interface DrawnSizes {
@@ -58,6 +60,17 @@ export async function drawTenant(model: PreferenceModel, sizes: DrawnSizes): Pro
   return { people, images };
 }
 
+/** With a profile of each person, which nothing has to compute from their judgements. */
+export function withProfiles({ layers, heads, tokens }: PreferenceModel, drawn: DrawnTenant): DrawnTenant {
+  const random = new Random('bench/drawnTenant/profiles');
+  const draw = (): Float32Array => {
+    const vector = Float32Array.from({ length: layers * heads * tokens }, () => random.uniform());
+    const length = Math.hypot(...vector);
+    return vector.map((x) => x / length);
+  };
+  return { ...drawn, profiles: drawn.people.map(draw) };
+}
+
 /** The person's judgements as the model reads them. */
 export const historyOf = ({ images }: DrawnTenant, { judged }: DrawnPerson): Judgement[] =>
   judged.map(({ image, sentiment }) => ({ item: images[image]!.item, sentiment, weight: 1 }));
@@ -71,15 +84,23 @@ export function candidatesOf({ images }: DrawnTenant, place: number, count: numb
 export const imageId = ({ images }: DrawnTenant, place: number): string => toGlobalId('Image', images[place]!.id);
 
 /** Writes the rows of a tenant that has none yet. @param ownerUrl of the database, as its superuser */
-export async function writeTenant(ownerUrl: string, tenantId: string, drawn: DrawnTenant): Promise<void> {
+export function writeTenant(ownerUrl: string, tenantId: string, drawn: DrawnTenant): Promise<void> {
+  return writeTenants(ownerUrl, new Map([[tenantId, drawn]]));
+}
+
+/** The same of many, by their ids. */
+export async function writeTenants(ownerUrl: string, tenants: ReadonlyMap<string, DrawnTenant>): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl });
   await client.connect();
   try {
-    await client.query('BEGIN');
-    await writeImages(client, tenantId, drawn);
-    await writePeople(client, tenantId, drawn);
-    await client.query('COMMIT');
-    await client.query('ANALYZE users, images, item_vectors, feedback');
+    for (const [tenantId, drawn] of tenants) {
+      await client.query('BEGIN');
+      await writeImages(client, tenantId, drawn);
+      await writePeople(client, tenantId, drawn);
+      if (drawn.profiles) await writeProfiles(client, tenantId, drawn.people, drawn.profiles);
+      await client.query('COMMIT');
+    }
+    await client.query('ANALYZE users, images, item_vectors, feedback, profiles');
   } finally {
     await client.end();
   }
@@ -121,5 +142,19 @@ async function writePeople(client: pg.Client, tenantId: string, { people, images
       ...[tenantId, judgements.map(newId), judgements.map(({ user }) => user), judgements.map(({ image }) => image)],
       ...[judgements.map(({ sentiment }) => sentiment), judgements.map(({ at }) => at)],
     ],
+  );
+}
+
+async function writeProfiles(
+  client: pg.Client,
+  tenantId: string,
+  people: readonly DrawnPerson[],
+  profiles: readonly Float32Array[],
+): Promise<void> {
+  await client.query(
+    `INSERT INTO profiles (tenant_id, model_id, user_id, vector, likes, dislikes, feedback_version, as_of)
+     SELECT $1, (SELECT id FROM models WHERE tenant_id = $1 AND status = 'ACTIVE'), t.*, 1, 1, 0, now()
+     FROM unnest($2::uuid[], $3::bytea[]) AS t (id, vector)`,
+    [tenantId, people.map(({ id }) => id), profiles.map((profile) => Buffer.from(profile.buffer))],
   );
 }

@@ -27,9 +27,9 @@ export interface FilledTenant extends Tenant {
   readonly picture: Buffer;
 }
 
-/** One more tenant of the service whose files lie in `dataDirectory`. */
-export async function makeTenant(url: string, dataDirectory: string, name: string): Promise<Tenant> {
-  const operatorKey = await makeOperatorKey(dataDirectory, `for ${name}`);
+/** One more tenant of the service whose files lie in `dataDirectory`. @param known a key of its operator, if there is one */
+export async function makeTenant(url: string, dataDirectory: string, name: string, known?: string): Promise<Tenant> {
+  const operatorKey = known ?? (await makeOperatorKey(dataDirectory, `for ${name}`));
   const made = await ask<{ createTenant: { tenant: { id: string }; adminSecret: string } }>(
     ...([
       url,

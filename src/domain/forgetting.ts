@@ -23,15 +23,7 @@ export interface Forgotten {
 /** The memory that erased things may be in. */
 export type Memory = Pick<
   Platform,
-  | 'userStates'
-  | 'candidates'
-  | 'imageMetrics'
-  | 'catalogues'
-  | 'profiles'
-  | 'quotas'
-  | 'knownKeys'
-  | 'networks'
-  | 'shownScores'
+  'userStates' | 'candidates' | 'catalogues' | 'profiles' | 'quotas' | 'knownKeys' | 'networks' | 'shownScores'
 >;
 
 const CHANNEL = 'palate_forget';
@@ -57,24 +49,22 @@ export async function tellOfKeys(transaction: Queries, tenantId: string): Promis
 
 /** Drops it from this process's memory. */
 export function forget(memory: Memory, forgotten: Forgotten): void {
-  const { userStates, candidates, imageMetrics, catalogues, profiles, quotas, knownKeys, networks, shownScores } =
-    memory;
+  const { userStates, candidates, catalogues, profiles, quotas, knownKeys, networks, shownScores } = memory;
   const { tenantId, wholeTenant, keys, userIds, imageIds, changedUserIds } = forgotten;
   if (keys || wholeTenant) knownKeys.forgetTenant(tenantId);
   quotas.forget(tenantId);
-  const ofTenants = [userStates, candidates, imageMetrics, catalogues, profiles, networks];
+  const ofTenants = [userStates, candidates, catalogues, profiles, networks];
   if (wholeTenant) for (const memory of ofTenants) memory.forgetTenant(tenantId);
   userStates.forget(tenantId, userIds, changedUserIds);
   profiles.forget(tenantId, userIds, changedUserIds);
   candidates.forget(tenantId, imageIds);
-  imageMetrics.forget(tenantId, imageIds);
   catalogues.forget(tenantId, imageIds);
   shownScores.forget(tenantId, wholeTenant ? undefined : userIds);
 }
 
 /** Drops everything. */
-function forgetAll({ userStates, candidates, imageMetrics, catalogues, profiles, knownKeys }: Memory): void {
-  for (const memory of [userStates, candidates, imageMetrics, catalogues, profiles, knownKeys]) memory.clear();
+function forgetAll({ userStates, candidates, catalogues, profiles, knownKeys }: Memory): void {
+  for (const memory of [userStates, candidates, catalogues, profiles, knownKeys]) memory.clear();
 }
 
 /**

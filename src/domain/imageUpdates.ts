@@ -4,12 +4,12 @@
  */
 import { currentTenant, type Database, type Queries } from '../database/client.ts';
 import type { Image } from '../database/generated/client.ts';
-import type { Queue } from '../queue/queue.ts';
 import { waitForDeletions } from './deletionTurns.ts';
 import { mayBeExemplar, requestExemplars, withdrawExemplars } from './exemplars.ts';
 import { idOf } from './ids.ts';
 import {
   checkDescription,
+  type EncodingQueue,
   externalIdTaken,
   type ImageDescription,
   imagesByExternalIds,
@@ -26,10 +26,10 @@ export interface UpdateImageItem extends ImageDescription {
 
 /**
  * Describes images, at most 500; a new prompt makes an image PENDING and queues it. An image may stand in the list
- * once. Items that are wrong are null in `images`, with their reason in `userErrors`.
+ * once. Items that are wrong are null in `images`, with their reason in `userErrors`. Throws what `queueEncoding` throws.
  */
 export async function updateImages(
-  platform: { readonly database: Database; readonly queue: Queue },
+  platform: EncodingQueue & { readonly database: Database },
   items: readonly UpdateImageItem[],
 ): Promise<{ images: (Image | null)[]; userErrors: UserError[] }> {
   const many = tooMany('items', items);
@@ -48,7 +48,7 @@ export async function updateImages(
       transaction,
       rows.map(({ after }) => after),
     );
-    await queueEncoding(transaction, platform.queue, renewed);
+    await queueEncoding(transaction, platform, renewed);
     await withdrawExemplars(transaction, platform.queue, [...new Set([...renewed, ...moved])]);
     const freed = rows.filter(({ before, after }) => before.ownerId !== null && mayBeExemplar(after));
     await requestExemplars(

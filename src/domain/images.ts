@@ -19,6 +19,15 @@ export const MAX_PROMPT = 2000;
 /** The longest collection's name, in characters. */
 export const MAX_COLLECTION = 100;
 
+/** A tenant of which no more images wait is encoded before those that send faster than is encoded: seconds of work. */
+const FEW_PENDING = 256;
+
+/** Where images wait to be encoded, and how many may. */
+export interface EncodingQueue {
+  readonly queue: Queue;
+  readonly quotas: Quotas;
+}
+
 /** One of the two ways to name an image: a global id, or the tenant's own key. */
 export interface ImageRef {
   readonly id?: string | null | undefined;
@@ -58,13 +67,13 @@ export function checkDescription(description: ImageDescription): void {
  * Makes a stored picture an image of the tenant and queues its encoding, in one transaction. The same bytes of the
  * same owner are the same image: it is answered as it is, its description unchanged; one that FAILED is tried again.
  * Throws an ItemError: NOT_FOUND for an unknown owner, CONFLICT for an externalId of another image,
- * LIMIT_REACHED where the tenant has as many as it may have, and what `checkDescription` throws.
+ * LIMIT_REACHED where the tenant has as many as it may have, and what `checkDescription` and `queueEncoding` throw.
  *
  * @param keepBytes puts the bytes where they must be; called while nobody erases them, and before the row is written.
  *   Left out where nothing is stored
  */
 export async function registerImage(
-  platform: { readonly database: Database; readonly queue: Queue; readonly quotas: Quotas },
+  platform: EncodingQueue & { readonly database: Database },
   picture: StoredPicture,
   description: ImageDescription,
   keepBytes: () => Promise<void> = async () => {},
@@ -78,8 +87,7 @@ export async function registerImage(
     const ownerId = description.owner ? await resolveOwner(transaction, description.owner) : null;
     const same = { sha256: picture.sha256, ownerId };
     const known = await transaction.image.findFirst({ where: same });
-    if (known?.status === 'FAILED')
-      return { image: await tryAgain(transaction, platform.queue, known), created: false };
+    if (known?.status === 'FAILED') return { image: await tryAgain(transaction, platform, known), created: false };
     if (known) return { image: known, created: false };
     if (externalId !== null && (await transaction.image.findFirst({ where: { externalId } }))) {
       throw externalIdTaken(externalId);
@@ -100,7 +108,7 @@ export async function registerImage(
       if (theirs) return { image: theirs, created: false };
       throw externalIdTaken(externalId);
     }
-    await queueEncoding(transaction, platform.queue, [image.id]);
+    await queueEncoding(transaction, platform, [image.id]);
     return { image, created: true };
   });
 }
@@ -115,10 +123,10 @@ export async function lockFile(transaction: Queries, sha256: string): Promise<vo
 }
 
 /** The reasons for which an image FAILED ask for the picture to be sent again. */
-async function tryAgain(transaction: Queries, queue: Queue, image: Image): Promise<Image> {
+async function tryAgain(transaction: Queries, platform: EncodingQueue, image: Image): Promise<Image> {
   const pending = { status: 'PENDING', statusReason: null } as const;
   await transaction.image.updateMany({ where: { id: image.id }, data: pending });
-  await queueEncoding(transaction, queue, [image.id]);
+  await queueEncoding(transaction, platform, [image.id]);
   return { ...image, ...pending };
 }
 
@@ -132,14 +140,23 @@ export function externalIdTaken(externalId: string | null): ItemError {
   return new ItemError(['externalId'], 'CONFLICT', `externalId "${externalId}" is that of another image.`);
 }
 
-/** Puts images on the queue to be encoded, if and when the transaction commits. */
-export async function queueEncoding(transaction: Queries, queue: Queue, imageIds: readonly string[]): Promise<void> {
+/**
+ * Puts images that are PENDING on the queue to be encoded, if and when the transaction commits: those of a tenant of which
+ * many wait after everybody else's. Throws OVERLOADED where as many wait as may.
+ */
+export async function queueEncoding(
+  transaction: Queries,
+  { queue, quotas }: EncodingQueue,
+  imageIds: readonly string[],
+): Promise<void> {
+  if (imageIds.length === 0) return;
   const tenantId = currentTenant();
+  const isPatient = (await quotas.pendingImages(transaction)) > FEW_PENDING;
   const jobs: { tenantId: string; imageIds: readonly string[] }[] = [];
   for (let start = 0; start < imageIds.length; start += ENCODE_AT_ONCE) {
     jobs.push({ tenantId, imageIds: imageIds.slice(start, start + ENCODE_AT_ONCE) });
   }
-  await queue.send(transaction, 'encode', jobs);
+  await queue.send(transaction, 'encode', jobs, isPatient ? { isPatient } : {});
 }
 
 /** Images by id; ids that are none of the tenant's are left out. */

@@ -9,7 +9,6 @@ import type { PictureLimits } from '../pictures/check.ts';
 import type { Queue } from '../queue/queue.ts';
 import { Candidates } from './candidates.ts';
 import { ImageCatalogues } from './imageCatalogue.ts';
-import { ImageMetrics } from './itemVectors.ts';
 import type { KeySets } from './keySets.ts';
 import { KnownKeys } from './knownKeys.ts';
 import { type ActiveRows, activeRows, type Networks, type Patience, type ServingVersion } from './models.ts';
@@ -30,6 +29,8 @@ export interface PlatformParts {
   readonly queue: Queue;
   readonly pictures: FileStore;
   readonly pictureLimits: PictureLimits;
+  /** Of one tenant, that may wait to be encoded. */
+  readonly maxPendingImages: number;
   /** The files of model versions. */
   readonly weights: FileStore;
   readonly networks: Networks;
@@ -54,7 +55,6 @@ export interface Platform extends PlatformParts {
   readonly feedbackVersions: FeedbackVersions;
   readonly namedUsers: NamedUsers;
   readonly candidates: Candidates;
-  readonly imageMetrics: ImageMetrics;
   readonly catalogues: ImageCatalogues;
   readonly profiles: ProfileIndexes;
   readonly quotas: Quotas;
@@ -76,7 +76,7 @@ export interface Platform extends PlatformParts {
 export interface MemoryLimits {
   readonly userStates: number;
   readonly itemVectors: number;
-  /** Each of the three: metrics of images, images to recommend, profiles of users. */
+  /** Each of the two: images and what tells them apart, profiles of users. */
   readonly vectorIndexes: number;
 }
 
@@ -88,10 +88,9 @@ export function createPlatform(parts: PlatformParts, memory: MemoryLimits): Plat
     feedbackVersions: feedbackVersions(parts.database),
     namedUsers: namedUsers(parts.database),
     candidates: new Candidates(parts.database, memory.itemVectors),
-    imageMetrics: new ImageMetrics(memory.vectorIndexes, parts.searches),
     catalogues: new ImageCatalogues(memory.vectorIndexes, parts.searches),
     profiles: new ProfileIndexes(memory.vectorIndexes, parts.searches),
-    quotas: new Quotas(),
+    quotas: new Quotas(parts.maxPendingImages),
     knownKeys: new KnownKeys(),
     points: new PointBudget(parts),
     trainingWatchers: new TrainingWatchers(),

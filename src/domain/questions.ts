@@ -2,13 +2,16 @@
  * What to ask a person next: images whose judgement would teach the model most about them (inference/questions.ts).
  */
 import { setImmediate } from 'node:timers/promises';
+import type { Database } from '../database/client.ts';
 import { chooseQuestions } from '../inference/questions.ts';
 import { Random } from '../random.ts';
+import type { ImageCatalogue } from './imageCatalogue.ts';
+import { readItemVectors } from './itemVectors.ts';
+import { judgedImages } from './judged.ts';
 import { activeModel, type ServingModel } from './models.ts';
 import { checkFirst } from './pages.ts';
 import type { Platform } from './platform.ts';
-import { type UnjudgedRequest, unjudgedImages } from './unjudged.ts';
-import { readUsers } from './userStates.ts';
+import { type JudgementRef, readUsers } from './userStates.ts';
 
 /** The most questions at once: the last of them are chosen without knowing the first answers. */
 const MAX_QUESTIONS = 20;
@@ -19,7 +22,10 @@ const TARGETS = 150;
 /** The newest judgements that are taken into account. */
 const JUDGEMENTS = 48;
 
-export interface QuestionsRequest extends UnjudgedRequest {
+export interface QuestionsRequest {
+  readonly userId: string;
+  /** Of one collection, or of all. */
+  readonly collection: string | null;
   readonly first: number;
 }
 
@@ -28,41 +34,52 @@ export function checkQuestions(first: number): void {
   checkFirst(first, MAX_QUESTIONS);
 }
 
+/** Of what is left to show a person, and of what they made of the rest, as much as questions are chosen by. */
+interface Drawn {
+  readonly candidates: readonly string[];
+  readonly targets: readonly string[];
+  readonly judgements: readonly JudgementRef[];
+}
+
 /**
  * The images to ask about, most telling first, in the requests' order: asked again with nothing changed, the same. A
- * user that is none of the tenant's is asked nothing.
+ * user that is none of the tenant's is asked nothing; what was skipped is not asked about again.
  */
 export async function questionsForMany(platform: Platform, requests: readonly QuestionsRequest[]): Promise<string[][]> {
   const { database } = platform;
   const model = await activeModel(platform);
-  const [users, left] = await Promise.all([
-    readUsers(platform, model, [...new Set(requests.map(({ userId }) => userId))]),
-    unjudgedImages(database, requests),
+  const userIds = [...new Set(requests.map(({ userId }) => userId))];
+  const [users, judged, catalogue] = await Promise.all([
+    readUsers(platform, model, userIds),
+    judgedImages(database, userIds),
+    platform.catalogues.holding(database, model),
   ]);
-  const drawn = requests.map(({ userId }, i) => {
+  const draw = ({ userId, collection }: QuestionsRequest): Drawn => {
     const user = users.get(userId);
     if (!user) return { candidates: [], targets: [], judgements: [] };
+    const left = catalogue.chosen({ userId, collection, judged: judged.get(userId) }).map(({ id }) => id);
     const random = new Random(`questions/${userId}`);
     return {
-      candidates: sample(random.split('candidates'), left[i]!, CANDIDATES),
-      targets: sample(random.split('targets'), left[i]!, TARGETS),
+      candidates: sample(random.split('candidates'), left, CANDIDATES),
+      targets: sample(random.split('targets'), left, TARGETS),
       judgements: user.reading.judgements.slice(0, JUDGEMENTS),
     };
-  });
-  const wanted = drawn.flatMap(({ candidates, targets, judgements }) => [
-    ...candidates,
-    ...targets,
-    ...judgements.map(({ imageId }) => imageId),
-  ]);
-  const vectors = await imageVectors(platform, model, [...new Set(wanted)]);
-  const vectorOf = (id: string): Float32Array[] => vectors.get(id) ?? [];
+  };
+  let drawn: Drawn[];
+  do drawn = requests.map(draw);
+  while (
+    !(await catalogue.confirm(database, [...new Set(drawn.flatMap((one) => [...one.candidates, ...one.targets]))]))
+  );
+
+  const metrics = await imageMetrics(database, model, catalogue, drawn);
+  const metricOf = (id: string): Float32Array[] => metrics.get(id) ?? [];
   const questions: string[][] = [];
   for (const [i, { candidates, targets, judgements }] of drawn.entries()) {
-    const asked = candidates.filter((id) => vectors.has(id));
+    const asked = candidates.filter((id) => metrics.has(id));
     const chosen = chooseQuestions({
-      candidates: asked.flatMap(vectorOf),
-      targets: targets.flatMap(vectorOf),
-      judged: judgements.flatMap(({ imageId, weight }) => vectorOf(imageId).map((vector) => ({ vector, weight }))),
+      candidates: asked.flatMap(metricOf),
+      targets: targets.flatMap(metricOf),
+      judged: judgements.flatMap(({ imageId, weight }) => metricOf(imageId).map((vector) => ({ vector, weight }))),
       count: requests[i]!.first,
     });
     questions.push(chosen.map((c) => asked[c]!));
@@ -71,19 +88,29 @@ export async function questionsForMany(platform: Platform, requests: readonly Qu
   return questions;
 }
 
-/** Image metrics that stay as they are while others are taken in; each alone in a list. Those of no vector are left out. */
-async function imageVectors(
-  { database, imageMetrics }: Platform,
-  model: ServingModel,
-  imageIds: readonly string[],
+/**
+ * Each alone in a list. An image that was judged may not be READY at this moment, and is read where it is in no memory;
+ * those without an item vector are left out.
+ */
+async function imageMetrics(
+  database: Database,
+  { row, network }: ServingModel,
+  catalogue: ImageCatalogue,
+  drawn: readonly Drawn[],
 ): Promise<ReadonlyMap<string, Float32Array[]>> {
-  const index = await imageMetrics.holding(database, model, imageIds);
-  return new Map(
-    imageIds.flatMap((id) => {
-      const vector = index.get(id);
-      return vector ? [[id, [vector.slice()]] as const] : [];
-    }),
-  );
+  const metrics = new Map<string, Float32Array[]>();
+  const missing = new Set<string>();
+  for (const { candidates, targets, judgements } of drawn) {
+    for (const id of [...candidates, ...targets, ...judgements.map(({ imageId }) => imageId)]) {
+      const known = catalogue.imageMetric(id);
+      if (known) metrics.set(id, [known]);
+      else missing.add(id);
+    }
+  }
+  if (missing.size === 0) return metrics;
+  const vectors = await readItemVectors(database, row.tower, [...missing]);
+  for (const [id, vector] of vectors) metrics.set(id, [network.imageMetric(vector)]);
+  return metrics;
 }
 
 function sample(random: Random, ids: readonly string[], count: number): string[] {

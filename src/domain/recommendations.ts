@@ -7,11 +7,11 @@ import { currentTenant, type Database, withTenant } from '../database/client.ts'
 import type { RecommendationList } from '../database/generated/client.ts';
 import { PalateError } from '../errors.ts';
 import { newId } from './ids.ts';
+import { isSeenBy, judgedImages } from './judged.ts';
 import { activeModel, findModels, type ServingModel } from './models.ts';
 import { fromCursor, type Page, toCursor, toPage, UUID_PATTERN } from './pages.ts';
 import type { Platform } from './platform.ts';
 import { bestFirst, type Score, scoreTargets } from './scores.ts';
-import { isSeenBy, judgedImages } from './unjudged.ts';
 import { type JudgementRef, readUsers } from './userStates.ts';
 
 /** How deep a list goes. */
@@ -93,8 +93,8 @@ async function makeLists(
   const shortlists: string[][] = [];
   for (const { request, user } of known) {
     const { userId, collection } = request;
-    const isJudged = (imageId: string) => judged.has(`${userId} ${imageId}`);
-    const chosen = await catalogue.shortlist(model, user.state, { userId, collection, isJudged }, SHORTLIST);
+    const choice = { userId, collection, judged: judged.get(userId) };
+    const chosen = await catalogue.shortlist(model, user.state, choice, SHORTLIST);
     shortlists.push(chosen.sort().reverse()); // newest first: so are those of one score
   }
   const images = await platform.candidates.read(model.row.tower, new Set(shortlists.flat()));

@@ -47,6 +47,9 @@ export async function addPictureRoutes(server: FastifyInstance, platform: Platfo
     routes.addHook('onRequest', async ({ headers }) => {
       if (Number(headers['content-length']) > maxBytes + MAX_FORM_BYTES) throw tooLarge; // before any of it is read
     });
+    routes.addHook('onRequest', async ({ credential }) => {
+      if (credential) platform.quotas.checkPendingImages(credential.tenant.id);
+    });
     charge(routes, platform, UPLOAD_COST);
     routes.removeAllContentTypeParsers(); // JSON and text are no pictures
     await routes.register(multipart, {

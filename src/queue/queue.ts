@@ -39,6 +39,8 @@ export interface WorkOptions {
 export interface SendOptions {
   /** Seconds before which nobody takes the jobs up; none if left out. */
   readonly afterSeconds?: number;
+  /** Taken up after all that are not; false if left out. */
+  readonly isPatient?: boolean;
 }
 
 export interface Queue {
@@ -101,7 +103,7 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
   boss.on('error', onError);
   await boss.start();
   return {
-    async send(queries, name, jobs, { afterSeconds = 0 } = {}) {
+    async send(queries, name, jobs, { afterSeconds = 0, isPatient = false } = {}) {
       if (jobs.length === 0) return;
       await boss.insert(
         name,
@@ -109,6 +111,7 @@ export async function openQueue(url: string, onError: (error: Error) => void): P
           data,
           singletonKey: data.tenantId,
           ...(afterSeconds > 0 ? { startAfter: afterSeconds } : {}),
+          ...(isPatient ? { priority: -1 } : {}),
         })),
         { db: fromPrisma(queries) },
       );

@@ -33,7 +33,7 @@ it('an owner with CREATEROLE is enough, at the first start and at the next', asy
     await prepareQueue(url.href);
     const database = openDatabase(serviceUrl);
     const queue = await openQueue(serviceUrl, () => {});
-    const platform = { database, queue, quotas: new Quotas(), now: () => new Date() };
+    const platform = { database, queue, quotas: new Quotas(1_000), now: () => new Date() };
     const { run } = await newTenant(database);
     const { feedback, userErrors } = await run(async () => {
       await upsertUsers(platform, [{ externalId: 'ada' }]);

@@ -5,7 +5,6 @@ import { Candidates } from '../../src/domain/candidates.ts';
 import { type Forgotten, startForgetting, tellOfKeys, tellReplicas } from '../../src/domain/forgetting.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { ImageCatalogues } from '../../src/domain/imageCatalogue.ts';
-import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { type KeyRow, KnownKeys } from '../../src/domain/knownKeys.ts';
 import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
@@ -43,10 +42,9 @@ function newMemory() {
   return {
     userStates: new UserStates(1_000_000),
     candidates: new Candidates(test.database, 1_000_000),
-    imageMetrics: new ImageMetrics(1_000_000),
     catalogues: new ImageCatalogues(1_000_000),
     profiles: new ProfileIndexes(1_000_000),
-    quotas: new Quotas(),
+    quotas: new Quotas(1_000),
     knownKeys: new KnownKeys(60_000),
     networks: service.platform.networks,
     shownScores: new ShownScores(service.platform),

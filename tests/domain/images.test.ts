@@ -1,7 +1,7 @@
 /** Images: the same picture is stored once, its description can change, and an owner's are the owner's alone. */
 import { withPerson } from '../../src/database/client.ts';
 import type { User } from '../../src/database/generated/client.ts';
-import { toGlobalId } from '../../src/domain/ids.ts';
+import { newId, toGlobalId } from '../../src/domain/ids.ts';
 import {
   countImages,
   type ImageDescription,
@@ -10,6 +10,7 @@ import {
   resolveImages,
 } from '../../src/domain/images.ts';
 import { type UpdateImageItem, updateImages } from '../../src/domain/imageUpdates.ts';
+import { Quotas } from '../../src/domain/quotas.ts';
 import { submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { newTenant, TEST_MODEL, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -105,6 +106,57 @@ describe('registerImage', () => {
   ])('refuses %j', async (description, field, code, message) => {
     await register('holder', { externalId: 'taken' });
     await expect(register('new', description)).rejects.toMatchObject({ field: [field], code, message });
+  });
+});
+
+describe('images that wait to be encoded', () => {
+  const MOST = 2;
+  const OVERLOADED = {
+    code: 'OVERLOADED',
+    message: '2 images of this tenant wait to be encoded, as many as may: ask again in a moment.',
+  };
+
+  it('are as many as may, a tenant, and more when some have been', async () => {
+    const narrow = { ...test, quotas: new Quotas(MOST) };
+    const take = (content: string) => tenant.run(() => registerImage(narrow, picture(content), {}));
+    const { image } = await take('one');
+    await take('two');
+    await expect(take('three')).rejects.toMatchObject(OVERLOADED);
+    expect(await encodeJobs()).toHaveLength(MOST);
+    expect((await take('two')).created).toBe(false);
+    const items = [{ id: toGlobalId('Image', image.id), prompt: 'said again' }];
+    await tenant.run(() => updateImages(narrow, items)); // it waits already
+    expect(() => narrow.quotas.checkPendingImages(tenant.id)).toThrow(expect.objectContaining(OVERLOADED));
+
+    const stranger = await newTenant(test.database);
+    narrow.quotas.checkPendingImages(stranger.id);
+    await stranger.run(() => registerImage(narrow, picture('three'), {}));
+
+    await tenant.run(() => test.database.image.updateMany({ where: { id: image.id }, data: { status: 'READY' } }));
+    expect((await take('three')).created).toBe(true);
+    await expect(tenant.run(() => updateImages(narrow, [{ ...items[0]!, prompt: 'anew' }]))).rejects.toMatchObject(
+      OVERLOADED,
+    );
+  });
+
+  it('wait after those of tenants of which few do, where they are many', async () => {
+    const ids = Array.from({ length: 256 }, newId);
+    const row = { ...{ tenantId: tenant.id, ownerId: null, format: 'png' }, byteLength: 1, width: 1, height: 1 };
+    const priorities = async () => {
+      const rows = await tenant.run(
+        () => test.database.$queryRaw<{ priority: number }[]>`
+          SELECT priority FROM pgboss.job WHERE name = 'encode' AND singleton_key = ${tenant.id} ORDER BY created_on`,
+      );
+      return rows.map(({ priority }) => priority);
+    };
+    await register('first');
+    await tenant.run(() =>
+      test.database.image.createMany({
+        data: ids.map((id) => ({ ...row, id, sha256: id.replaceAll('-', '').repeat(2) })),
+      }),
+    );
+    await register('last');
+    expect(await priorities()).toEqual([0, -1]);
   });
 });
 

@@ -1,11 +1,11 @@
 /** A floor under surprises, by the model that ships: what is answered where judgements or pictures are out of the ordinary. */
 import { explainMany } from '../../src/domain/explanations.ts';
 import { idOf, toGlobalId } from '../../src/domain/ids.ts';
-import { similarImages } from '../../src/domain/itemVectors.ts';
 import type { Platform } from '../../src/domain/platform.ts';
 import { readProfiles } from '../../src/domain/profiles.ts';
 import { questionsForMany } from '../../src/domain/questions.ts';
 import { type Score, scoreMany } from '../../src/domain/scores.ts';
+import { similarImages } from '../../src/domain/similarImages.ts';
 import { similarUsers } from '../../src/domain/similarity.ts';
 import { type FeedbackItem, retractFeedback, submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';

@@ -190,11 +190,11 @@ describe('deleteUser', () => {
 
   it('takes the person out of memory at once', async () => {
     const { user, own } = await fill();
-    const { userStates, profiles, imageMetrics, catalogues, candidates } = service.platform;
+    const { userStates, profiles, catalogues, candidates } = service.platform;
     const held = () => ({
       states: heldBy(userStates),
       profiles: heldBy(profiles),
-      images: heldBy(imageMetrics) + heldBy(catalogues),
+      images: heldBy(catalogues),
       candidates: heldBy(candidates),
     });
     expect(held().states).toContain(uuid(user));

@@ -5,6 +5,7 @@ import { json } from 'node:stream/consumers';
 import sharp from 'sharp';
 import { withTenant } from '../../src/database/client.ts';
 import type { PictureSize } from '../../src/domain/pictureLinks.ts';
+import { Quotas } from '../../src/domain/quotas.ts';
 import { picture, type TestService, type TestTenant, testService } from './service.ts';
 
 let service: TestService;
@@ -235,6 +236,40 @@ describe('POST /images', () => {
     ],
   ])('refuses %s', async (_, send, status, error) => {
     expect(await send()).toEqual({ status, body: { error: { ...(error as object), requestId: expect.any(String) } } });
+  });
+
+  it('refuses, at no cost and unread, a picture of a tenant of which as many wait to be encoded as may', async () => {
+    const crowded = await service.tenant();
+    const { quotas } = service.platform;
+    Object.assign(service.platform, { quotas: new Quotas(1) });
+    const send = async (colour: string, { serviceKey } = crowded) =>
+      fetch(`${service.url}/images`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${serviceKey}`, 'content-type': 'image/png' },
+        body: Uint8Array.from(await picture(colour)),
+      });
+    const remaining = ({ headers }: Response) => headers.get('ratelimit-remaining');
+    try {
+      expect((await send('#000001')).status).toBe(201);
+      let [stored, unread] = [await send('#000002'), await send('#000003')];
+      // Unread within a second only, and of the same minute: where this machine was slower, once more.
+      for (let again = 0; again < 5 && remaining(unread) !== remaining(stored); again++) {
+        [stored, unread] = [await send('#000002'), await send('#000003')];
+      }
+      for (const refused of [stored, unread]) {
+        expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+        expect(await refused.json()).toMatchObject({
+          error: {
+            code: 'OVERLOADED',
+            message: '1 images of this tenant wait to be encoded, as many as may: ask again in a moment.',
+          },
+        });
+      }
+      expect(remaining(unread)).toBe(remaining(stored));
+      expect((await send('#000001', await service.tenant())).status).toBe(201);
+    } finally {
+      Object.assign(service.platform, { quotas });
+    }
   });
 
   it('refuses a body that says to be far larger than any picture before any of it is sent', async () => {

@@ -120,6 +120,7 @@ export async function testService(
       queue: test.queue,
       pictures,
       pictureLimits: { maxBytes: 200_000, maxPixels: 1_000_000 },
+      maxPendingImages: 1_000,
       weights,
       networks: new Networks({
         ...{ base: model, files: weights, maxBytes: 100_000_000, log },

@@ -96,8 +96,8 @@ async function filesOf({ id }: TestTenant): Promise<number> {
   return count;
 }
 const inMemory = () => {
-  const { userStates, profiles, imageMetrics, catalogues, candidates } = service.platform;
-  return [userStates, profiles, imageMetrics, catalogues, candidates].flatMap((memory) => [...memory.heldIds()]);
+  const { userStates, profiles, catalogues, candidates } = service.platform;
+  return [userStates, profiles, catalogues, candidates].flatMap((memory) => [...memory.heldIds()]);
 };
 
 it('leaves no row, no file, no job and nothing in memory, and another tenant as it was', async () => {

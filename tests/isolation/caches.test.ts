@@ -9,7 +9,6 @@ import { withTenant } from '../../src/database/client.ts';
 import { Candidates } from '../../src/domain/candidates.ts';
 import { fromGlobalId } from '../../src/domain/ids.ts';
 import { ImageCatalogues } from '../../src/domain/imageCatalogue.ts';
-import { ImageMetrics } from '../../src/domain/itemVectors.ts';
 import { ProfileIndexes } from '../../src/domain/profileIndexes.ts';
 import { UserStates } from '../../src/domain/userStates.ts';
 import { picture, type TestService, type TestTenant, testService } from '../http/service.ts';
@@ -92,7 +91,6 @@ function forget(): void {
   Object.assign(service.platform, {
     userStates: new UserStates(CACHE_BYTES),
     candidates: new Candidates(service.platform.database, CACHE_BYTES),
-    imageMetrics: new ImageMetrics(CACHE_BYTES),
     catalogues: new ImageCatalogues(CACHE_BYTES),
     profiles: new ProfileIndexes(CACHE_BYTES),
   });

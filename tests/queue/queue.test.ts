@@ -1,7 +1,7 @@
 /** The queue: jobs exist if their transaction commits, are tried again, and one tenant's do not hold up another's. */
 import { currentTenant } from '../../src/database/client.ts';
 import type { JobName } from '../../src/queue/jobs.ts';
-import type { Job } from '../../src/queue/queue.ts';
+import type { Job, SendOptions } from '../../src/queue/queue.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
 
 let test: TestDatabase;
@@ -13,13 +13,14 @@ beforeEach(async () => {
 });
 afterEach(() => test.close());
 
-const send = (name: JobName, of = tenant, count = 1) =>
+const send = (name: JobName, of = tenant, count = 1, options: SendOptions = {}) =>
   of.run(() =>
     test.database.$transaction((transaction) =>
       test.queue.send(
         transaction,
         name,
         Array.from({ length: count }, () => ({ tenantId: of.id, imageIds: [] })),
+        options,
       ),
     ),
   );
@@ -49,6 +50,15 @@ describe('a job', () => {
     await send('encode');
     const data = { tenantId: tenant.id, imageIds: [] };
     expect(await calls.all).toEqual([{ tenantId: tenant.id, session: tenant.id, data }]);
+  });
+
+  it('that is patient is done after those that are not', async () => {
+    const other = await newTenant(test.database);
+    await send('encode', tenant, 1, { isPatient: true });
+    await send('encode', other);
+    const calls = collect<string>(2);
+    await test.queue.work('encode', {}, async (_, tenantId) => calls.add(tenantId));
+    expect(await calls.all).toEqual([other.id, tenant.id]);
   });
 
   it('is never seen where the transaction that sent it fails', async () => {

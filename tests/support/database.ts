@@ -84,7 +84,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     url,
     database,
     queue,
-    quotas: new Quotas(),
+    quotas: new Quotas(1_000),
     knownKeys: new KnownKeys(60_000),
     time: new Date('2026-01-01T12:00:00.000Z'),
     now: () => self.time,

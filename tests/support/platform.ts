@@ -27,6 +27,7 @@ export async function testPlatform(
       ...{ baseModel: model, weights, networks: testNetworks(model, weights) },
       pictures: await DiskStore.open(join(directory, 'pictures')),
       pictureLimits: { maxBytes: 1, maxPixels: 1 },
+      maxPendingImages: 1_000,
       links: new PictureLinks('a key for tests, of 32 characters', () => ''),
       ...tokenParts(test.now),
     },

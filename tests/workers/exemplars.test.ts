@@ -207,7 +207,7 @@ describe('of many images', () => {
       id: toGlobalId('Image', id),
       owner: externalId === null ? null : { externalId },
     }));
-    const { userErrors } = await tenant.run(() => updateImages(platform, items));
+    const { userErrors } = await tenant.run(() => updateImages({ ...platform, quotas: db.quotas }, items));
     expect(userErrors).toEqual([]);
   };
   const makeAda = () => tenant.run(() => upsertUsers(db, [{ externalId: 'ada' }]));

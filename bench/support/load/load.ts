@@ -13,7 +13,8 @@ export interface LoadPlan {
   readonly url: string;
   /** Where the bodies go; `/graphql`, if left out. */
   readonly path?: string;
-  readonly key: string;
+  /** One for all bodies, or one each. */
+  readonly key: string | readonly string[];
   /** Sent in turn, from the first again after the last. */
   readonly bodies: readonly string[];
   readonly connections: number;

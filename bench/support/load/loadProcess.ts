@@ -20,7 +20,8 @@ async function run(plan: LoadPlan): Promise<LoadTimes> {
   const end = begun + plan.seconds * 1000;
   let turn = 0;
   const sendOne = async (due: number): Promise<void> => {
-    const failure = await post(plan, pool, plan.bodies[turn++ % plan.bodies.length]!);
+    const place = turn++ % plan.bodies.length;
+    const failure = await post(plan, pool, place);
     const took = performance.now() - due;
     if (failure === null) {
       ms.push(took);
@@ -64,7 +65,8 @@ interface Failure {
 }
 
 /** Null where the answer has no errors, else what came instead. */
-function post({ path, key }: LoadPlan, pool: Pool, body: string): Promise<Failure | null> {
+function post({ path, key, bodies }: LoadPlan, pool: Pool, place: number): Promise<Failure | null> {
+  const body = bodies[place]!;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let status = 0;
@@ -77,7 +79,10 @@ function post({ path, key }: LoadPlan, pool: Pool, body: string): Promise<Failur
       onResponseEnd: () => resolve(failureOf(status, Buffer.concat(chunks).toString())),
       onResponseError: (_, { message }) => resolve({ text: message, code: 'unanswered' }),
     };
-    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+    const headers = {
+      authorization: `Bearer ${typeof key === 'string' ? key : key[place]}`,
+      'content-type': 'application/json',
+    };
     pool.dispatch({ method: 'POST', path: path ?? '/graphql', headers, body }, handler);
   });
 }

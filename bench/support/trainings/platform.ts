@@ -30,6 +30,7 @@ export async function trainingPlatform({ database, queue, folder }: TrainingPart
       networks: new Networks({ base, files: weights, maxBytes: 100_000_000, log: pino({ level: 'fatal' }) }),
       pictures: await DiskStore.open(join(folder, 'pictures')),
       pictureLimits: { maxBytes: 1, maxPixels: 1 },
+      maxPendingImages: 1_000,
       links: new PictureLinks('a key for benchmarks, of 32 letters', () => ''),
       ...tokenParts(now),
     },

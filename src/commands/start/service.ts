@@ -150,6 +150,7 @@ async function openPlatform(
       queue,
       pictures,
       pictureLimits: { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels },
+      maxPendingImages: config.maxPendingImages,
       weights,
       networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, host, batches, log }),
       searches,
