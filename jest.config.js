@@ -11,6 +11,6 @@ export default {
   testEnvironment: '<rootDir>/tests/support/environment.cjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': '<rootDir>/tests/support/transform.mjs' },
-  testTimeout: 60_000,
+  testTimeout: 120_000, // on a machine that does much else besides
   maxWorkers: 2,
 };
