@@ -8,6 +8,7 @@ export default {
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   globalSetup: '<rootDir>/tests/support/prepareRun.mjs',
   globalTeardown: '<rootDir>/tests/support/endRun.mjs',
+  testSequencer: '<rootDir>/tests/support/longestFirst.mjs',
   testEnvironment: '<rootDir>/tests/support/environment.cjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': '<rootDir>/tests/support/transform.mjs' },
