@@ -8,9 +8,10 @@ export default {
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   globalSetup: '<rootDir>/tests/support/prepareRun.mjs',
   globalTeardown: '<rootDir>/tests/support/endRun.mjs',
+  testSequencer: '<rootDir>/tests/support/longestFirst.mjs',
   testEnvironment: '<rootDir>/tests/support/environment.cjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': '<rootDir>/tests/support/transform.mjs' },
-  testTimeout: 60_000,
+  testTimeout: 120_000, // on a machine that does much else besides
   maxWorkers: 2,
 };

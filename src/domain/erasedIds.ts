@@ -10,7 +10,8 @@ const REMEMBERED_MS = 10 * 60 * 1000;
 const MOST_IDS = 100_000;
 
 export class ErasedIds {
-  readonly #ids = new LRUCache<string, true>({ max: MOST_IDS, ttl: REMEMBERED_MS });
+  // By size, of one each: room for a number of them would be taken at once, and most services erase few.
+  readonly #ids = new LRUCache<string, true>({ maxSize: MOST_IDS, sizeCalculation: () => 1, ttl: REMEMBERED_MS });
 
   /** @param ids of users, of images, or of a whole tenant. */
   add(ids: readonly string[]): void {

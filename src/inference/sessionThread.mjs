@@ -2,7 +2,6 @@
  * Starts sessionThread.ts where the code runs from source (tests, scripts): a thread does not take over the TypeScript
  * loader of the one that starts it, `--import tsx` included. Not part of the build.
  */
-import { register } from 'tsx/esm/api';
+import { importSource } from '../fromSource.mjs';
 
-register();
-await import('./sessionThread.ts');
+await importSource(new URL('./sessionThread.ts', import.meta.url).href);

@@ -74,12 +74,17 @@ export async function prepareQueue(ownerUrl: string): Promise<void> {
 
   const owner = new pg.Client({ connectionString: ownerUrl });
   await owner.connect();
+  await grantQueue(owner);
+  await owner.end();
+}
+
+/** Lets the service's role of the owner's database use the tables. */
+export async function grantQueue(owner: pg.Client): Promise<void> {
   const role = pg.escapeIdentifier(serviceRoleName(owner.database ?? ''));
   await owner.query(`
     GRANT USAGE ON SCHEMA ${SCHEMA} TO ${role};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${SCHEMA} TO ${role};
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${SCHEMA} TO ${role};`);
-  await owner.end();
 }
 
 /**

@@ -1,4 +1,7 @@
-/** `palate start` as a whole: the first request, a kill, the next start, the demo and the requests it prints. */
+/**
+ * `palate start` as a whole: the first request, a kill, the next start, the demo and the requests it prints. Each test goes
+ * on in the folder of the one before, as the next start does, but for the demo: starts are dear.
+ */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm, stat } from 'node:fs/promises';
@@ -6,6 +9,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { jest } from '@jest/globals';
 import { makeDataDirectory, query, type RunningService, startService } from '../../bench/support/service.ts';
 import { describePicture, renderPicture } from '../../src/gallery/picture.ts';
 import { palate } from '../commands/palate.ts';
@@ -16,11 +20,17 @@ const FEEDBACK =
 /** Longer than a worker takes to find a job. */
 const WORKERS_LOOK_MS = 2_000;
 
+/** Starts of a whole service, on a machine that may be busy. */
+jest.setTimeout(240_000);
+/** All of the demo is drawn and encoded. */
+const DEMO_MS = 600_000;
+
 let dataDirectory: string;
 
-beforeEach(async () => {
+const makeFolder = async () => {
   dataDirectory = await makeDataDirectory();
-});
+};
+const removeFolder = () => rm(dataDirectory, { recursive: true, force: true });
 
 const running: RunningService[] = [];
 
@@ -35,7 +45,6 @@ afterEach(async () => {
   for (const { process: child } of running.splice(0)) {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
   }
-  await rm(dataDirectory, { recursive: true, force: true });
 });
 
 async function kill({ process: child }: RunningService): Promise<void> {
@@ -43,8 +52,8 @@ async function kill({ process: child }: RunningService): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Sends one drawn picture; answers its id. */
-async function upload({ url, serviceKey }: RunningService): Promise<string> {
+/** Sends one picture, drawn from the seed; answers its id. */
+async function upload({ url, serviceKey }: RunningService, seed: string): Promise<string> {
   const attributes = {
     style: 'flat',
     subject: 'cat',
@@ -53,7 +62,7 @@ async function upload({ url, serviceKey }: RunningService): Promise<string> {
     detail: 'moderate',
   } as const;
   const form = new FormData();
-  form.set('file', new Blob([await renderPicture(describePicture('cat', attributes, 'e2e'))]), 'cat.jpg');
+  form.set('file', new Blob([await renderPicture(describePicture('cat', attributes, seed))]), 'cat.jpg');
   form.set('prompt', 'a cat in a window');
   const response = await fetch(`${url}/images`, {
     method: 'POST',
@@ -78,9 +87,14 @@ async function untilReady({ query }: RunningService, id: string): Promise<void> 
 }
 
 describe('palate start --no-demo', () => {
+  let keys: Pick<RunningService, 'tenantId' | 'adminKey' | 'serviceKey'>;
+
+  beforeAll(makeFolder);
+  afterAll(removeFolder);
+
   it('keeps all it has acknowledged when it is killed a moment later, and goes on with the same keys', async () => {
     const first = await start({ dataDirectory });
-    const id = await upload(first);
+    const id = await upload(first, 'before the kill');
     const items = [{ user: { externalId: 'ada' }, image: { id }, sentiment: 'LIKE' }];
     await first.query('mutation { upsertUsers(input: {items: [{externalId: "ada"}]}) { userErrors { message } } }');
     const { submitFeedback } = await first.query<{ submitFeedback: { userErrors: object[] } }>(FEEDBACK, {
@@ -99,20 +113,19 @@ describe('palate start --no-demo', () => {
     expect(user.feedback.nodes).toEqual([{ sentiment: 'LIKE', image: { id } }]);
     expect(user.rank.scores).toEqual([{ basis: 'PERSONAL' }]);
     expect(await second.stop()).toBe(0);
+    keys = second;
   });
 
   it('keeps its keys where only their owner can read them, and its parts apart do each their own', async () => {
-    const service = await start({ dataDirectory });
     const { mode } = await stat(join(dataDirectory, 'keys.json'));
     expect(mode & 0o777).toBe(0o600);
     expect(JSON.parse(await readFile(join(dataDirectory, 'keys.json'), 'utf8'))).toMatchObject({
-      serviceKey: service.serviceKey,
+      serviceKey: keys.serviceKey,
     });
-    await service.stop();
 
-    const serving = await start({ dataDirectory, part: { command: 'serve', keys: service } });
-    const id = await upload(serving);
-    const asAdmin = { ...serving, serviceKey: service.adminKey };
+    const serving = await start({ dataDirectory, part: { command: 'serve', keys } });
+    const id = await upload(serving, 'in parts');
+    const asAdmin = { ...serving, serviceKey: keys.adminKey };
     const { startTraining } = await query<{ startTraining: { job: { id: string } } }>(
       asAdmin,
       'mutation { startTraining(input: {}) { job { id } } }',
@@ -125,7 +138,7 @@ describe('palate start --no-demo', () => {
       );
     await delay(WORKERS_LOOK_MS);
     expect(await looked()).toEqual({ image: { status: 'PENDING' }, trainingJob: { status: 'QUEUED' } });
-    const working = await start({ dataDirectory, part: { command: 'work', keys: service } });
+    const working = await start({ dataDirectory, part: { command: 'work', keys } });
     await untilReady(serving, id);
     while ((await looked()).trainingJob.status !== 'DECLINED') await delay(100); // too little to learn from
     expect(await working.stop()).toBe(0);
@@ -147,25 +160,34 @@ describe('palate start --no-demo', () => {
 });
 
 describe('palate start', () => {
-  it('fills the demo once, however it was interrupted, prints two requests that answer, and answers the README', async () => {
-    await killedWhileDrawing();
-    const service = await start({ dataDirectory, args: [] });
-    const { viewer } = await service.query<{ viewer: { tenant: { name: string } } }>('{ viewer { tenant { name } } }');
-    expect(viewer.tenant.name).toBe('Demo');
-    const counts = await service.query<Record<string, { totalCount: number }>>(
-      '{ all: images { totalCount } ready: images(status: READY) { totalCount } people: users { totalCount } }',
-    );
-    expect(counts).toEqual({ all: { totalCount: 240 }, ready: { totalCount: 240 }, people: { totalCount: 150 } });
+  beforeAll(makeFolder);
+  afterAll(removeFolder);
 
-    const requests = service.said().match(/^curl [\s\S]*?'\n\n/gm)!;
-    expect(requests).toHaveLength(2);
-    const answers = await Promise.all(requests.map((request) => promisify(execFile)('sh', ['-c', request])));
-    const [recommended, similar] = answers.map(({ stdout }) => JSON.parse(stdout).data.user);
-    expect(recommended.recommendations.nodes).toHaveLength(3);
-    expect(similar.similarUsers.nodes).toHaveLength(3);
-    await followReadme(service);
-    await service.stop();
-  }, 240_000);
+  it(
+    'fills the demo once, however it was interrupted, prints two requests that answer, and answers the README',
+    async () => {
+      await killedWhileDrawing();
+      const service = await start({ dataDirectory, args: [] });
+      const { viewer } = await service.query<{ viewer: { tenant: { name: string } } }>(
+        '{ viewer { tenant { name } } }',
+      );
+      expect(viewer.tenant.name).toBe('Demo');
+      const counts = await service.query<Record<string, { totalCount: number }>>(
+        '{ all: images { totalCount } ready: images(status: READY) { totalCount } people: users { totalCount } }',
+      );
+      expect(counts).toEqual({ all: { totalCount: 240 }, ready: { totalCount: 240 }, people: { totalCount: 150 } });
+
+      const requests = service.said().match(/^curl [\s\S]*?'\n\n/gm)!;
+      expect(requests).toHaveLength(2);
+      const answers = await Promise.all(requests.map((request) => promisify(execFile)('sh', ['-c', request])));
+      const [recommended, similar] = answers.map(({ stdout }) => JSON.parse(stdout).data.user);
+      expect(recommended.recommendations.nodes).toHaveLength(3);
+      expect(similar.similarUsers.nodes).toHaveLength(3);
+      await followReadme(service);
+      await service.stop();
+    },
+    DEMO_MS,
+  );
 });
 
 /** Starts the demo and kills it as soon as some of its pictures are in. */

@@ -4,12 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { type Database, openDatabase, prepareDatabase, withTenant } from '../../src/database/client.ts';
+import { type Database, openDatabase, withTenant } from '../../src/database/client.ts';
+import { prepareServiceRole, serviceUrl } from '../../src/database/serviceRole.ts';
 import { makeApiKey } from '../../src/domain/apiKeys.ts';
 import { KnownKeys } from '../../src/domain/knownKeys.ts';
 import { Quotas } from '../../src/domain/quotas.ts';
 import { type BaseModel, createTenant, type NewTenant } from '../../src/domain/tenants.ts';
-import { openQueue, prepareQueue, type Queue } from '../../src/queue/queue.ts';
+import { grantQueue, openQueue, type Queue } from '../../src/queue/queue.ts';
 
 export interface TestDatabase {
   /** As the tables' owner: what a test asserts of the catalog, and backdates. */
@@ -70,11 +71,20 @@ export async function dropDatabase(ownerUrl: string): Promise<void> {
   await onServer(`DROP DATABASE ${new URL(ownerUrl).pathname.slice(1)} WITH (FORCE)`);
 }
 
+/** A copy has the tables of what it is a copy of, and a role of its own. */
+async function makeServiceRole(ownerUrl: string): Promise<void> {
+  const owner = new pg.Client({ connectionString: ownerUrl });
+  await owner.connect();
+  await prepareServiceRole(owner, ownerUrl);
+  await grantQueue(owner);
+  await owner.end();
+}
+
 /** Opens a fresh database; close it in `afterAll`. */
 export async function testDatabase(): Promise<TestDatabase> {
   const ownerUrl = await copyDatabase();
-  const url = await prepareDatabase(ownerUrl);
-  await prepareQueue(ownerUrl);
+  await makeServiceRole(ownerUrl);
+  const url = serviceUrl(ownerUrl);
   const database = openDatabase(url, 5);
   const queue = await openQueue(url, (error) => {
     throw error;

@@ -10,6 +10,9 @@ import { tsImport } from 'tsx/esm/api';
 /** Jest loads this file as it is, so what is TypeScript is imported through tsx. */
 const source = (path) => tsImport(`../../src/${path}`, import.meta.url);
 
+/** What would be lost does not matter here, and is a third of the time. */
+const NOTHING_OUTLIVES_A_CRASH = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+
 let folder;
 let server;
 
@@ -19,9 +22,8 @@ export async function start() {
   const { prepareQueue } = await source('queue/queue.ts');
   folder = await mkdtemp(join(tmpdir(), 'palate-tests-'));
   await chmod(folder, 0o755); // or root's server, which runs as another user, keeps its files elsewhere
-  // What a crash would lose does not matter here, and is a third of the time.
   server = await startEmbeddedServer(folder, {
-    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' },
+    settings: { ...NOTHING_OUTLIVES_A_CRASH, scram_iterations: '1', max_connections: '200' },
   });
   await prepareDatabase(server.url);
   await prepareQueue(server.url);

@@ -2,7 +2,6 @@
  * Starts trainingProcess.ts where the code runs from source (tests, scripts): a process that is forked does not take
  * over the TypeScript loader of the one that starts it. Not part of the build.
  */
-import { register } from 'tsx/esm/api';
+import { importSource } from '../../fromSource.mjs';
 
-register();
-await import('./trainingProcess.ts');
+await importSource(new URL('./trainingProcess.ts', import.meta.url).href);
