@@ -1,11 +1,11 @@
 /**
- * The thread behind a SessionHost: opens models, runs and closes them, message by message. It knows the protocol of
- * sessionHost.ts and nothing else.
+ * The thread behind a HostThread: opens models, runs and closes them, message by message. It knows the protocol of
+ * carrier.ts and nothing else.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { buffersOf, closedError, type HostReply, type HostRequest, type SessionFacts } from './carrier.ts';
 import { openHere, type Session, type Tensors } from './session.ts';
-import { buffersOf, closedError, type HostReply, type HostRequest, type SessionFacts } from './sessionHost.ts';
 
 const sessions = new Map<number, Session>();
 

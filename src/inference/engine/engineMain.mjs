@@ -1,0 +1,8 @@
+/**
+ * Starts engineMain.ts where the code runs from source (tests, scripts): a process that is started does not take over the
+ * TypeScript loader of the one that starts it. Not part of the build.
+ */
+import { register } from 'tsx/esm/api';
+
+register();
+await import('./engineMain.ts');
