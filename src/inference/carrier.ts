@@ -18,11 +18,23 @@ export type HostRequest =
       model: Uint8Array | string;
       options: SessionOptions;
     }
-  | { id: number; kind: 'run'; session: number; feeds: Tensors; outputs: readonly string[] | undefined }
+  | {
+      id: number;
+      kind: 'run';
+      session: number;
+      feeds: Tensors;
+      outputs: readonly string[] | undefined;
+      /** Memory of the feeds that comes back with the answer, which is then {@link RunAndBack}. */
+      back?: ArrayBuffer;
+    }
   | { id: number; kind: 'close'; session: number }
   | { id: number; kind: 'end' };
 /** What is answered to `open`. */
 export type SessionFacts = Pick<Session, 'executionProvider' | 'inputNames' | 'outputNames'>;
+export interface RunAndBack {
+  readonly results: Tensors;
+  readonly back: ArrayBuffer;
+}
 export type HostReply = { id: number; value: unknown } | { id: number; error: string };
 type WithoutId<Request> = Request extends { id: number } ? Omit<Request, 'id'> : never;
 export type Call = WithoutId<HostRequest>;

@@ -4,13 +4,31 @@
  * of its threads: another process takes its place. Knows no model.
  */
 import { writeFileSync } from 'node:fs';
-import { Socket } from 'node:net';
-import { buffersOf, closedError, type HostReply } from '../carrier.ts';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { closedError, type HostReply, type RunAndBack } from '../carrier.ts';
 import { HostThread, runningWebGpuThread } from '../hostThread.ts';
-import { readFrames, writeFrame } from './frames.ts';
+import type { Tensors } from '../session.ts';
+import { FrameReader, writeFrame } from './frames.ts';
 import { CHANNEL, type EngineRequest } from './protocol.ts';
+import { SpentMemory } from './spentMemory.ts';
 
-const channel = new Socket({ fd: CHANNEL, readable: true, writable: true });
+const memory = new SpentMemory();
+const reader = new FrameReader<EngineRequest>(
+  (request) => void take(request),
+  (bytes) => memory.take(bytes),
+);
+/** The types of Node 20 do not know `onread`, which its documentation has. */
+const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+  ...{ fd: CHANNEL, readable: true, writable: true },
+  onread: {
+    buffer: () => reader.space,
+    callback: (count) => {
+      reader.advance(count);
+      return true;
+    },
+  },
+};
+const channel = new Socket(options);
 const threads = new Map<number, HostThread>();
 /** By the number of the session that it runs. */
 const threadOf = new Map<number, HostThread>();
@@ -23,7 +41,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 channel.on('error', () => {}); // its close follows
 channel.on('close', die);
 offerToMemory();
-readFrames<EngineRequest>(channel, async (request) => {
+channel.resume();
+
+async function take(request: EngineRequest): Promise<void> {
   let reply: HostReply;
   try {
     reply = { id: request.id, value: await answer(request) };
@@ -35,18 +55,27 @@ readFrames<EngineRequest>(channel, async (request) => {
     channel.off('close', die);
     channel.end(); // nothing else keeps the process
   }
-});
+}
 
 async function answer({ id: _, ...request }: EngineRequest): Promise<unknown> {
   switch (request.kind) {
     case 'open': {
       const thread = threadFor(request.host, request.options.provider === 'webgpu');
-      const facts = await thread.ask(request, buffersOf({ model: { data: request.model } }));
+      const facts = await thread.ask(
+        request,
+        typeof request.model === 'string' ? [] : [request.model.buffer as ArrayBuffer],
+      );
       threadOf.set(request.session, thread);
       return facts;
     }
-    case 'run':
-      return openThread(request.session).ask(request, buffersOf(request.feeds));
+    case 'run': {
+      const thread = openThread(request.session);
+      const back = memoryOf(request.feeds);
+      if (!back) return thread.ask(request);
+      const answered = await thread.ask<RunAndBack>({ ...request, back }, [back]);
+      memory.give(answered.back);
+      return answered.results;
+    }
     case 'close': {
       const thread = openThread(request.session);
       threadOf.delete(request.session);
@@ -57,6 +86,12 @@ async function answer({ id: _, ...request }: EngineRequest): Promise<unknown> {
     case 'end':
       await Promise.all([...threads.values()].map((thread) => thread.end()));
   }
+}
+
+/** The piece that all of a message's arrays lie in, unless none has a number. */
+function memoryOf(feeds: Tensors): ArrayBuffer | undefined {
+  const some = Object.values(feeds).find(({ data }) => data.length > 0);
+  return some?.data.buffer as ArrayBuffer | undefined;
 }
 
 function threadFor(host: number, onWebGpu: boolean): HostThread {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { PalateError } from '../../errors.ts';
 import { type Carrier, closedError, type HostReply, WaitingCalls } from '../carrier.ts';
 import { engineEnvironment } from '../engineEnvironment.ts';
-import { readFrames, writeFrame } from './frames.ts';
+import { FrameReader, writeFrame } from './frames.ts';
 import { CHANNEL, type EngineCall } from './protocol.ts';
 
 /** So long it may take to start, and to end what its threads run; then it is killed. */
@@ -43,7 +43,8 @@ export class EngineProcess implements Carrier {
       this.#calls.fail(new ProcessLost(how));
     });
     this.#channel.on('error', () => {}); // its end follows
-    readFrames<HostReply>(this.#channel, (reply) => this.#calls.take(reply));
+    const reader = new FrameReader<HostReply>((reply) => this.#calls.take(reply));
+    this.#channel.on('data', (chunk: Buffer) => reader.push(chunk));
     this.#keep(false);
   }
 

@@ -1,104 +1,121 @@
 /**
  * Messages between two processes over a pipe: a head in JSON, then the numbers of its typed arrays as they lie in memory.
- * They are written from where they are, and read into memory of their own: nothing is packed. Knows no message.
+ * They are written from where they are and read to where they stay: nothing is packed. Knows no message.
  *
- *     head's length (4 bytes) | {"message": …, "lengths": [bytes of each array]} | bytes of each array
+ *     bytes of the head, bytes of the body (4 each) | {"$array": [type, offset, length], …} | arrays, each at a multiple of 8
  */
 import type { Duplex } from 'node:stream';
 
 const TYPES = { Float32Array, Uint16Array, BigInt64Array, Int32Array, Int8Array, Uint8Array };
 type TypeName = keyof typeof TYPES;
-/** What stands in a head for a typed array. */
+/** What stands in a head for a typed array: its type, where it begins in the body, how many elements it has. */
 interface Placeholder {
-  readonly $array: number;
-  readonly type: TypeName;
+  readonly $array: readonly [TypeName, number, number];
 }
-const PREFIX_BYTES = 4;
+const PREFIX_BYTES = 8;
+/** No typed array begins elsewhere. */
+const ALIGNMENT = 8;
+const PADDING = Buffer.alloc(ALIGNMENT);
 
 export function writeFrame(channel: Duplex, message: object): void {
-  const arrays: Uint8Array[] = [];
-  const packed = withPlaceholders(message, arrays);
-  const head = JSON.stringify({ message: packed, lengths: arrays.map(({ byteLength }) => byteLength) });
+  const body = new OutgoingBody();
+  const head = Buffer.from(JSON.stringify(withPlaceholders(message, body)));
   const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32LE(Buffer.byteLength(head));
+  prefix.writeUInt32LE(head.length);
+  prefix.writeUInt32LE(body.length, 4);
   channel.cork(); // one call of the system for all of it
-  channel.write(prefix);
-  channel.write(Buffer.from(head));
-  for (const array of arrays) if (array.byteLength > 0) channel.write(array);
+  for (const bytes of [prefix, head, ...body.pieces]) channel.write(bytes);
   channel.uncork();
 }
 
-/** Calls `take` with each message as it is whole. */
-export function readFrames<Message>(channel: Duplex, take: (message: Message) => void): void {
-  let frame = new IncomingFrame();
-  channel.on('data', (chunk: Buffer) => {
-    for (let at = 0; at < chunk.length; ) {
-      at += frame.fill(chunk, at);
-      if (!frame.isWhole) continue;
-      take(frame.message() as Message);
-      frame = new IncomingFrame();
-    }
-  });
+class OutgoingBody {
+  readonly pieces: Uint8Array[] = [];
+  length = 0;
+
+  /** Answers where it begins. */
+  add({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
+    const start = this.length;
+    if (byteLength > 0) this.pieces.push(new Uint8Array(buffer, byteOffset, byteLength));
+    const padding = -byteLength & (ALIGNMENT - 1);
+    if (padding > 0) this.pieces.push(PADDING.subarray(0, padding));
+    this.length += byteLength + padding;
+    return start;
+  }
 }
 
-interface Head {
-  readonly message: unknown;
-  readonly lengths: readonly number[];
-}
+type Part = 'prefix' | 'head' | 'body';
 
-class IncomingFrame {
-  /** What is being filled: the prefix, the head, then each array. */
-  #part: Uint8Array = new Uint8Array(PREFIX_BYTES);
+/** Takes bytes as they come, and gives each message as it is whole. Its arrays lie together in one piece of memory. */
+export class FrameReader<Message> {
+  readonly #take: (message: Message) => void;
+  readonly #memory: (bytes: number) => ArrayBuffer;
+  #part: Part = 'prefix';
+  #target: Uint8Array = new Uint8Array(PREFIX_BYTES);
   #filled = 0;
-  #hasPrefix = false;
-  #head: Head | null = null;
-  readonly #arrays: Uint8Array[] = [];
-  isWhole = false;
+  #bodyBytes = 0;
+  #head: unknown;
 
-  /** Takes what it needs of the chunk from there on; answers how much. */
-  fill(chunk: Buffer, at: number): number {
-    const count = Math.min(chunk.length - at, this.#part.length - this.#filled);
-    this.#part.set(chunk.subarray(at, at + count), this.#filled);
-    this.#filled += count;
-    if (this.#filled === this.#part.length) this.#next();
-    return count;
+  /** @param memory for the arrays of one message: so many bytes or more */
+  constructor(take: (message: Message) => void, memory = (bytes: number) => new ArrayBuffer(bytes)) {
+    this.#take = take;
+    this.#memory = memory;
   }
 
-  message(): unknown {
-    return withArrays(this.#head!.message, this.#arrays);
+  /** Where the next bytes belong, as many as fit. */
+  get space(): Uint8Array {
+    return this.#target.subarray(this.#filled);
+  }
+
+  /** So many bytes were put there. */
+  advance(count: number): void {
+    this.#filled += count;
+    if (this.#filled === this.#target.length) this.#next();
+  }
+
+  /** For who has the bytes elsewhere. */
+  push(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const some = chunk.subarray(at, at + this.space.length);
+      this.space.set(some);
+      this.advance(some.length);
+      at += some.length;
+    }
   }
 
   #next(): void {
-    const part = Buffer.from(this.#part.buffer);
-    if (this.#head) this.#arrays.push(this.#part);
-    else if (this.#hasPrefix) this.#head = JSON.parse(part.toString()) as Head;
-    const next = this.#hasPrefix ? this.#nextLength() : part.readUInt32LE();
-    this.#hasPrefix = true;
-    this.isWhole = next === undefined;
-    this.#part = new Uint8Array(next ?? 0);
+    const buffer = this.#target.buffer as ArrayBuffer;
+    if (this.#part === 'prefix') {
+      const [headBytes, bodyBytes] = new Uint32Array(buffer);
+      this.#bodyBytes = bodyBytes!;
+      this.#fill('head', new Uint8Array(headBytes!));
+      return;
+    }
+    if (this.#part === 'head') this.#head = JSON.parse(Buffer.from(buffer).toString());
+    if (this.#part === 'head' && this.#bodyBytes > 0) {
+      this.#fill('body', new Uint8Array(this.#memory(this.#bodyBytes), 0, this.#bodyBytes));
+      return;
+    }
+    this.#fill('prefix', new Uint8Array(PREFIX_BYTES));
+    this.#take(withArrays(this.#head, buffer) as Message);
+  }
+
+  #fill(part: Part, target: Uint8Array): void {
+    this.#part = part;
+    this.#target = target;
     this.#filled = 0;
   }
-
-  /** Of the next array that has any bytes. */
-  #nextLength(): number | undefined {
-    const { lengths } = this.#head!;
-    while (lengths[this.#arrays.length] === 0) this.#arrays.push(new Uint8Array());
-    return lengths[this.#arrays.length];
-  }
 }
 
-function withPlaceholders(value: unknown, arrays: Uint8Array[]): unknown {
-  if (ArrayBuffer.isView(value)) {
-    const $array = arrays.push(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) - 1;
-    return { $array, type: value instanceof Uint8Array ? 'Uint8Array' : value.constructor.name };
-  }
-  return mapped(value, (inner) => withPlaceholders(inner, arrays));
+function withPlaceholders(value: unknown, body: OutgoingBody): unknown {
+  if (!ArrayBuffer.isView(value)) return mapped(value, (inner) => withPlaceholders(inner, body));
+  const type = value instanceof Uint8Array ? 'Uint8Array' : value.constructor.name;
+  return { $array: [type, body.add(value), (value as Uint8Array).length] };
 }
 
-function withArrays(value: unknown, arrays: readonly Uint8Array[]): unknown {
-  if (!isPlaceholder(value)) return mapped(value, (inner) => withArrays(inner, arrays));
-  const { buffer } = arrays[value.$array]!;
-  return new TYPES[value.type](buffer as ArrayBuffer);
+function withArrays(value: unknown, body: ArrayBuffer): unknown {
+  if (!isPlaceholder(value)) return mapped(value, (inner) => withArrays(inner, body));
+  const [type, offset, length] = value.$array;
+  return length > 0 ? new TYPES[type](body, offset, length) : new TYPES[type]();
 }
 
 const isPlaceholder = (value: unknown): value is Placeholder =>
