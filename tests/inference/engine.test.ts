@@ -5,12 +5,13 @@ import { PassThrough } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { killOutright, untilGone } from '../../bench/support/kill/processes.ts';
 import { TSX } from '../../bench/support/service.ts';
-import { Engine } from '../../src/inference/engine/engine.ts';
+import { Engine, whyReplace } from '../../src/inference/engine/engine.ts';
 import { FrameReader, writeFrame } from '../../src/inference/engine/frames.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import type { Session, Tensors } from '../../src/inference/session.ts';
 import { SessionHost } from '../../src/inference/sessionHost.ts';
 import { Graph, scale } from '../../src/onnx/index.ts';
+import { withoutProcesses } from '../support/engine.ts';
 import { encodedItems, smallArtifact } from '../support/model.ts';
 
 /** x → times x */
@@ -30,7 +31,7 @@ let onProcess = (_pid: number) => {};
 const logged: string[] = [];
 const write = (details: object, message: string) => {
   logged.push(message);
-  if (message === 'a process runs the models') onProcess((details as { pid: number }).pid);
+  if (message === 'a process runs the models') onProcess((details as { enginePid: number }).enginePid);
 };
 const engine = new Engine({ maxBytes: 1e9, maxAgeMs: null, log: { info: write, warn: write, error: write } });
 const host = new SessionHost({}, engine);
@@ -153,6 +154,16 @@ it('ends with its parent, however that ends, and never keeps it', async () => {
   await untilGone(pids);
 });
 
+it('has a process replaced for its age, and for its memory once in a while', () => {
+  const [minute, limits] = [60_000, { maxBytes: 1_000, maxAgeMs: 20 * 60_000 }];
+  const why = (bytes: number, minutes: number, of = limits as Parameters<typeof whyReplace>[1]) =>
+    whyReplace({ bytes, ageMs: minutes * minute }, of);
+  expect([why(1_000, 19), why(1_001, 9)]).toEqual([null, null]);
+  expect(why(1_001, 10)).toBe('it holds 1001 bytes of memory');
+  expect(why(1, 20)).toBe('it is 20 minutes old');
+  expect(why(1, 1_000, { ...limits, maxAgeMs: null })).toBeNull();
+});
+
 it('takes messages in any pieces, with arrays of every type and of no length', () => {
   const message = {
     arrays: [Float32Array.of(1.5, -0), new Float32Array(), BigInt64Array.of(-1n, 2n ** 40n), Int8Array.of(-1)],
@@ -173,23 +184,11 @@ it('takes messages in any pieces, with arrays of every type and of no length', (
   expect(taken).toEqual([whole, {}, whole]);
 });
 
-/** While no process of Node's can be started. */
-async function withoutProcesses(work: () => Promise<void>): Promise<void> {
-  const options = process.env['NODE_OPTIONS'];
-  process.env['NODE_OPTIONS'] = '--no-such-option';
-  try {
-    await work();
-  } finally {
-    if (options === undefined) delete process.env['NODE_OPTIONS'];
-    else process.env['NODE_OPTIONS'] = options;
-  }
-}
-
 /** A process with an engine, which says its engine's id. */
 function parent(lasting: boolean): ChildProcess {
   const engineAt = JSON.stringify(new URL('../../src/inference/engine/engine.ts', import.meta.url));
   const script = `
-    import { Engine } from ${engineAt};
+    import { Engine, whyReplace } from ${engineAt};
     const ignore = () => {};
     const engine = new Engine({ maxBytes: 1e9, maxAgeMs: null, log: { info: ignore, warn: ignore, error: ignore } });
     await engine.checkRuns();

@@ -187,7 +187,7 @@ export class Engine implements Carriers {
   #serve(process: EngineProcess): Serving {
     const serving: Serving = { process, since: performance.now(), calls: 0, onIdle: () => {} };
     this.#serving = serving;
-    this.#options.log.info({ pid: process.pid }, 'a process runs the models');
+    this.#options.log.info({ enginePid: process.pid }, 'a process runs the models');
     process.onLost = (how) => {
       if (this.#serving === serving) this.#lost(serving, how);
     };
@@ -200,7 +200,7 @@ export class Engine implements Carriers {
     if (this.#closed) return;
     const seconds = this.#pause();
     this.#options.log.error(
-      { pid, seconds },
+      { enginePid: pid, seconds },
       `the process that runs the models ${how}: what it had at hand is done again on the next`,
     );
     this.#followUp().catch(() => {}); // who asks next is told
@@ -224,7 +224,7 @@ export class Engine implements Carriers {
     const before = this.#serving;
     if (!before || this.#closed) return;
     const { log } = this.#options;
-    log.info({ pid: before.process.pid }, `the process that runs the models is replaced: ${why}`);
+    log.info({ enginePid: before.process.pid }, `the process that runs the models is replaced: ${why}`);
     const next = await this.#prepared();
     if (!next) {
       before.since = performance.now();
@@ -233,8 +233,8 @@ export class Engine implements Carriers {
     if (this.#closed || this.#serving !== before || !next.runs) return next.end(); // another serves by now
     this.#serve(next);
     await Promise.race([idle(before), delay(FINISH_MS, undefined, { ref: false })]);
-    if (before.calls > 0) before.process.kill();
-    await before.process.end();
+    if (before.calls > 0) await before.process.kill();
+    else await before.process.end();
   }
 
   /** A process that is ready to serve; null where there can be none, and the one that serves goes on. */
@@ -258,12 +258,20 @@ export class Engine implements Carriers {
   async #look(): Promise<void> {
     const serving = this.#serving;
     if (!serving || this.#replacing) return;
-    const { maxBytes, maxAgeMs } = this.#options;
-    const age = performance.now() - serving.since;
     const bytes = await serving.process.residentBytes().catch(() => 0); // it has just ended
-    if (maxAgeMs !== null && age >= maxAgeMs) await this.replace(`it is ${Math.round(age / 60_000)} minutes old`);
-    else if (bytes > maxBytes && age >= LEAST_AGE_MS) await this.replace(`it holds ${bytes} bytes of memory`);
+    const why = whyReplace({ bytes, ageMs: performance.now() - serving.since }, this.#options);
+    if (why !== null) await this.replace(why);
   }
+}
+
+/** Why a process is to be replaced, in words; null where it is not. */
+export function whyReplace(
+  { bytes, ageMs }: { readonly bytes: number; readonly ageMs: number },
+  { maxBytes, maxAgeMs }: Pick<EngineOptions, 'maxBytes' | 'maxAgeMs'>,
+): string | null {
+  if (maxAgeMs !== null && ageMs >= maxAgeMs) return `it is ${Math.round(ageMs / 60_000)} minutes old`;
+  if (bytes > maxBytes && ageMs >= LEAST_AGE_MS) return `it holds ${bytes} bytes of memory`;
+  return null;
 }
 
 function idle(serving: Serving): Promise<void> {

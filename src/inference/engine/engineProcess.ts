@@ -51,7 +51,7 @@ export class EngineProcess implements Carrier {
   /** Resolves once it answers. */
   static async start(): Promise<EngineProcess> {
     const process = new EngineProcess();
-    const late = setTimeout(() => process.kill(), START_MS);
+    const late = setTimeout(() => void process.kill(), START_MS);
     await process.residentBytes().finally(() => clearTimeout(late));
     return process;
   }
@@ -78,7 +78,7 @@ export class EngineProcess implements Carrier {
   }
 
   async end(): Promise<void> {
-    const late = setTimeout(() => this.kill(), END_MS);
+    const late = setTimeout(() => void this.kill(), END_MS);
     if (this.runs) {
       this.#calls.fail(closedError());
       this.#keep(true);
@@ -88,8 +88,10 @@ export class EngineProcess implements Carrier {
     clearTimeout(late);
   }
 
-  kill(): void {
+  /** What it has at hand is lost. Resolves when it is gone. */
+  async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
+    await this.#ended;
   }
 
   /** Whether it keeps this process alive. */
