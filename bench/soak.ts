@@ -39,7 +39,7 @@ const CYCLE_MINUTES = Number(values.cycle);
 const WARM_UP = Number(values['warm-up']);
 const RATE = Number(values.rate);
 const CONNECTIONS = 8;
-const SIZES = { people: 24, pictures: 96 };
+const SIZES = { people: 20, pictures: 48 };
 const LOOK_MS = 2_000;
 /** After a replacement two processes run for a while. */
 const SETTLE_SECONDS = 15;

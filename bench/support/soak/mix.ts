@@ -2,7 +2,7 @@
 import type { LoadPlan } from '../load/load.ts';
 import type { FilledTenant } from '../tenants.ts';
 
-const CANDIDATES = 64;
+const CANDIDATES = 40;
 const QUERIES = {
   rank: 'query ($person: String!, $ids: [ID!]!) { user(by: {externalId: $person}) { rank(imageIds: $ids) { scores { value } } } }',
   reasons:
