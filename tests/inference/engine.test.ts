@@ -92,10 +92,13 @@ it('fails what ends two processes, and goes on with what was beside it', async (
 
 it('has another process take over with what is in use, and loses none of what is asked meanwhile', async () => {
   let made = 0;
-  const session = await host.open(() => {
-    made++;
-    return model(2);
-  });
+  const [session, idle] = await Promise.all([
+    host.open(model(2)),
+    host.open(() => {
+      made++;
+      return model(3);
+    }),
+  ]);
   const before = engine.pid!;
   let replaced = false;
   const replacing = engine.replace('a test').then(() => {
@@ -110,6 +113,7 @@ it('has another process take over with what is in use, and loses none of what is
   await untilGone([before]);
   expect(engine.pid).not.toBe(before);
   expect(made).toBe(2);
+  expect([await multiple(idle, 1), made]).toEqual([3, 2]);
   expect(logged).toHaveLength(2); // no process was lost
 });
 
