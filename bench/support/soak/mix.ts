@@ -7,8 +7,9 @@ const QUERIES = {
   rank: 'query ($person: String!, $ids: [ID!]!) { user(by: {externalId: $person}) { rank(imageIds: $ids) { scores { value } } } }',
   reasons:
     'query ($person: String!, $id: ID!) { user(by: {externalId: $person}) { score(imageId: $id) { value explanation { influences(first: 3) { effect } } } } }',
+  // without the images themselves: one that is deleted while it is read is an error of its own
   recommendations:
-    'query ($person: String!) { user(by: {externalId: $person}) { recommendations(first: 10) { nodes { value image { id } } } } }',
+    'query ($person: String!) { user(by: {externalId: $person}) { recommendations(first: 10) { nodes { value } } } }',
   similar:
     'query ($person: String!) { user(by: {externalId: $person}) { similarUsers(first: 5) { nodes { similarity user { id } } } } }',
   judge: 'mutation ($input: SubmitFeedbackInput!) { submitFeedback(input: $input) { feedback { id } } }',
