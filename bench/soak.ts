@@ -9,7 +9,8 @@
  *
  * Needs Linux. Fails where anything was answered by an error, or the slope is beyond two standard errors of 0.
  */
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { childrenWith } from './support/kill/processes.ts';
@@ -65,6 +66,10 @@ const dataDirectory = await makeDataDirectory();
 const service = await startService({ dataDirectory, environment });
 const client = startLoadClient();
 const pid = service.process.pid!;
+/** The embedded server is nobody's child. */
+const postmaster = Number(
+  (await readFile(join(dataDirectory, 'database/cluster/postmaster.pid'), 'utf8')).split('\n')[0],
+);
 const errors: string[] = [];
 const begun = performance.now();
 const secondsNow = () => (performance.now() - begun) / 1000;
@@ -125,7 +130,7 @@ async function lookOn(samples: Sample[]): Promise<void> {
     const engines = await childrenWith(pid, 'engineMain');
     const newest = Math.max(...engines);
     if (newest !== engine) [engine, replacedAt] = [newest, secondsNow()];
-    const memory = await treeMemory(pid);
+    const memory = { ...(await treeMemory(pid)), postgres: (await treeMemory(postmaster)).postgres };
     const sinceReplaced = secondsNow() - replacedAt;
     samples.push({ ...memory, engine: engines.length === 1 ? engine : 0, seconds: secondsNow(), sinceReplaced });
     await delay(LOOK_MS, undefined, { signal: stop.signal }).catch(() => {});

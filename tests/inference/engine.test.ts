@@ -151,9 +151,10 @@ it('says so where no process can be had, does not try without end, and runs once
 
 it('ends with its parent, however that ends, and never keeps it', async () => {
   const [idle, killed] = [parent(false), parent(true)];
+  const closed = Promise.all([idle, killed].map((child) => once(child, 'close')));
   const pids = await Promise.all([idle, killed].map(said));
   killed.kill('SIGKILL');
-  await Promise.all([idle, killed].map((child) => once(child, 'close')));
+  await closed;
   expect(idle.exitCode).toBe(0);
   await untilGone(pids);
 });
