@@ -1,12 +1,13 @@
 /**
  * What happens at and beyond capacity, over HTTP with `rank { scores { value } }` of 200: how late the main thread's
  * event loop is at 32 connections, each another person's; at three times capacity, how much is still answered, how soon
- * the rest is OVERLOADED, and how much memory is held; and what a tenant that asks for ten times its share, half of
- * capacity, costs another that asks for less than its own.
+ * the rest is OVERLOADED, and how much memory is held; and what a tenant that asks for ten times its share costs another
+ * that keeps within its own, where a share is a tenth of capacity (the flood is as much as all together may ask for) and
+ * where it is half (five times as much).
  *
  *     npm run bench:overload [-- --env NAME=VALUE] [--json FILE]
  *
- * Runs for some four minutes. Needs Linux. Beyond capacity requests come at a fixed rate, whatever becomes of those
+ * Runs for some six minutes. Needs Linux. Beyond capacity requests come at a fixed rate, whatever becomes of those
  * before (a time counts from when a request was due), over more connections than are answered at once, opened
  * beforehand. Clients, service and database share the machine: what refusing takes is in the goodput.
  */
@@ -31,11 +32,11 @@ const SECONDS = Number(values.seconds);
 const CANDIDATES = 200;
 const CONNECTIONS = 32;
 const OVERLOAD = 3;
-/** Of two tenants. */
-const SHARE = 0.5;
+/** Tenants that share the service: a share is as small a part of capacity. */
+const TENANTS = [10, 2];
 const FLOOD = 10;
 /** Of its share: what the tenant that keeps within it asks for. */
-const WITHIN = 0.5;
+const WITHIN = 0.8;
 /** More than the service answers at once: a request that is due must not wait for a connection. */
 const OPEN = { connections: 500, openFirst: true };
 const SIZES = { people: CONNECTIONS, images: 1000, judged: 40 };
@@ -60,7 +61,7 @@ try {
   const plan = rankPlan(first, CONNECTIONS, CANDIDATES);
   await run(plan);
   await run(rankPlan(second, CONNECTIONS, CANDIDATES));
-  const figures = { atCapacity: await atCapacity(plan), beyond: await beyond(plan), beside: await beside(plan) };
+  const figures = { atCapacity: await atCapacity(plan), beyond: await beyond(plan), beside: await besideEach(plan) };
   await writeReport(values.json, {
     bench: 'overload',
     settings: { environment, candidates: CANDIDATES, connections: CONNECTIONS, rounds: ROUNDS, seconds: SECONDS },
@@ -125,9 +126,15 @@ async function beyond(plan: Plan) {
   return found;
 }
 
+async function besideEach(plan: Plan) {
+  const found = [];
+  for (const tenants of TENANTS) found.push(await beside(plan, tenants));
+  return found;
+}
+
 /** A tenant within its share, alone and beside one that asks for ten times its own. */
-async function beside(plan: Plan) {
-  const share = SHARE * rateOf(await run(plan));
+async function beside(plan: Plan, sharing: number) {
+  const share = rateOf(await run(plan)) / sharing;
   const quiet = { ...rankPlan(second, CONNECTIONS, CANDIDATES), rate: WITHIN * share, ...OPEN };
   const flood = { ...plan, rate: FLOOD * share, ...OPEN };
   const windows = await inRounds(async () => {
@@ -142,7 +149,9 @@ async function beside(plan: Plan) {
     beside: windows.map(({ crowded }) => crowded),
     'the flood': windows.map(({ flooded }) => flooded),
   };
-  console.log(`A tenant at ${figure(quiet.rate)} a second, alone and beside one at ${figure(flood.rate)}`);
+  console.log(
+    `A share is 1/${sharing} of capacity. A tenant at ${figure(quiet.rate)} a second, alone and beside one at ${figure(flood.rate)}`,
+  );
   console.table(
     Object.fromEntries(
       Object.entries(rows).map(([name, times]) => {
@@ -153,7 +162,7 @@ async function beside(plan: Plan) {
     ),
   );
   console.log(`p99 beside against alone, median of ${ROUNDS}: ${figure(median(ratios))} ×`);
-  return { quietRate: quiet.rate, floodRate: flood.rate, ratios, p99Ratio: median(ratios) };
+  return { sharing, quietRate: quiet.rate, floodRate: flood.rate, ratios, p99Ratio: median(ratios) };
 }
 
 async function inRounds<T>(round: () => Promise<T>): Promise<T[]> {

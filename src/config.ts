@@ -375,6 +375,22 @@ export const SETTINGS = {
     default: 'auto',
     parse: z.enum(EXECUTION_PROVIDERS) as z.ZodType<(typeof EXECUTION_PROVIDERS)[number], string>,
   }),
+  engineMemoryBytes: setting<number>({
+    variable: 'PALATE_ENGINE_MEMORY_BYTES',
+    doc: 'Resident memory beyond which the process that runs the models is replaced, every ten minutes at most, without losing a request.',
+    allowed: range(100_000_000, 1_000_000_000_000),
+    unit: 'bytes',
+    default: 3_000_000_000,
+    parse: wholeNumber(100_000_000, 1_000_000_000_000),
+  }),
+  engineMinutes: setting<number | null>({
+    variable: 'PALATE_ENGINE_MINUTES',
+    doc: 'How old the process that runs the models may become before it is replaced. Unset, its memory alone decides.',
+    allowed: range(1, 100_000),
+    unit: 'minutes',
+    default: null,
+    parse: wholeNumber(1, 100_000),
+  }),
   trainingThreads: setting<number>({
     variable: 'PALATE_TRAINING_THREADS',
     doc: 'Processor threads of a training. Its process has the lowest priority; another number gives a model other last digits.',

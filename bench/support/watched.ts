@@ -71,3 +71,30 @@ export async function treeBytes(pid: number): Promise<number> {
   const below = await Promise.all((await childrenOf(pid)).map(treeBytes));
   return below.reduce((sum, bytes) => sum + bytes, await residentBytes(pid).catch(() => 0));
 }
+
+export interface TreeMemory {
+  /** Bytes of each process but PostgreSQL's, by its id. */
+  readonly processes: ReadonlyMap<number, number>;
+  /** Of all of PostgreSQL's together. */
+  readonly postgres: number;
+}
+
+/** Memory of a process and of all below it; of a page that several share, each has its part (PSS). */
+export async function treeMemory(pid: number): Promise<TreeMemory> {
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+  const bytes = await proportionalBytes(pid);
+  const isPostgres = name.trim() === 'postgres';
+  const processes = new Map(isPostgres ? [] : [[pid, bytes]]);
+  let postgres = isPostgres ? bytes : 0;
+  for (const below of await Promise.all((await childrenOf(pid)).map(treeMemory))) {
+    for (const [child, held] of below.processes) processes.set(child, held);
+    postgres += below.postgres;
+  }
+  return { processes, postgres };
+}
+
+/** 0 for a process that has ended, or whose pages are not for us to see. */
+async function proportionalBytes(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return 1024 * Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
+}

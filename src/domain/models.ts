@@ -10,6 +10,7 @@ import { SharedReads } from '../database/sharedReads.ts';
 import { PalateError } from '../errors.ts';
 import type { FileStore } from '../files/store.ts';
 import type { Waiting } from '../inference/batcher.ts';
+import { EngineUnavailable } from '../inference/engine/engine.ts';
 import { ALONE, type BatchOptions, ModelBatches, type ModelTurn } from '../inference/modelBatches.ts';
 import { PreferenceModel } from '../inference/preferenceModel.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
@@ -163,6 +164,7 @@ export class Networks {
       if (!this.#erased.has(row.tenantId)) this.#loaded.set(key, network);
       return network;
     } catch (error) {
+      if (error instanceof EngineUnavailable) throw error; // that says nothing of the file
       const { tenantId, id, version } = row;
       this.#options.log.error({ err: error, tenant: tenantId, model: id, version }, 'a model version is refused');
       const refusal = new PalateError(
@@ -226,7 +228,7 @@ async function readServing({ database, activeRows, networks, patience }: ModelPl
     networks.serves(row);
     return model;
   } catch (refusal) {
-    if (!(refusal instanceof PalateError)) throw refusal;
+    if (!(refusal instanceof PalateError) || refusal instanceof EngineUnavailable) throw refusal;
     const model = await lastGood({ database, networks, patience });
     if (!model) throw refusal;
     networks.standIn(row, model.row);

@@ -4,6 +4,7 @@
  */
 import type { Database } from '../database/client.ts';
 import type { FileStore } from '../files/store.ts';
+import type { Engine } from '../inference/engine/engine.ts';
 import type { SessionHost } from '../inference/sessionHost.ts';
 import type { PictureLimits } from '../pictures/check.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -34,6 +35,8 @@ export interface PlatformParts {
   /** The files of model versions. */
   readonly weights: FileStore;
   readonly networks: Networks;
+  /** What runs the networks; they run in this process, if left out. */
+  readonly engine?: Engine;
   /** Whose thread searches indexes of vectors; the caller's own, if left out. */
   readonly searches?: SessionHost;
   /** What a new tenant starts with. */

@@ -16,10 +16,14 @@ const READY_FOR_MS = 1_000;
 export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>;
 
 /** @param minFreeBytes of the disk that the pictures lie on. */
-export function readinessChecks({ database, networks, pictures }: Platform, minFreeBytes: number): ReadinessChecks {
+export function readinessChecks(
+  { database, networks, engine, pictures }: Platform,
+  minFreeBytes: number,
+): ReadinessChecks {
   return {
     database: () => ping(database),
     model: async () => networks.base.checkOpen(),
+    ...(engine ? { engine: () => engine.checkRuns() } : {}),
     pictures: () => pictures.checkWritable(),
     disk: () => pictures.checkFreeBytes(minFreeBytes),
   };

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { PalateError } from '../errors.ts';
 import { PROCESSOR_NODES } from '../onnx/index.ts';
-import { closedError, SessionHost } from './sessionHost.ts';
+import { closedError } from './carrier.ts';
+import { SessionHost } from './sessionHost.ts';
 
 /** Element types that cross the boundary; `float16` travels as the raw 16 bits. */
 export type ElementType = 'float32' | 'float16' | 'int64' | 'int32' | 'int8' | 'uint8' | 'bool';
@@ -59,7 +60,10 @@ function engineFolder(): string {
 export type ModelSource = Uint8Array | string | (() => Uint8Array | Promise<Uint8Array>);
 
 export interface RunOptions {
-  /** The feeds' memory is given up: moved to another thread rather than copied, if the model runs in one. */
+  /**
+   * The feeds' memory is given up: moved to another thread rather than copied, if the model runs in one. Kept or given
+   * up, feeds stay as they are until the run has ended.
+   */
   give?: boolean;
 }
 

@@ -1,11 +1,18 @@
 /**
- * The thread behind a SessionHost: opens models, runs and closes them, message by message. It knows the protocol of
- * sessionHost.ts and nothing else.
+ * The thread behind a HostThread: opens models, runs and closes them, message by message. It knows the protocol of
+ * carrier.ts and nothing else.
  */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import {
+  buffersOf,
+  closedError,
+  type HostReply,
+  type HostRequest,
+  type RunAndBack,
+  type SessionFacts,
+} from './carrier.ts';
 import { openHere, type Session, type Tensors } from './session.ts';
-import { buffersOf, closedError, type HostReply, type HostRequest, type SessionFacts } from './sessionHost.ts';
 
 const sessions = new Map<number, Session>();
 
@@ -25,7 +32,8 @@ async function answer(request: HostRequest): Promise<unknown> {
     case 'run': {
       const session = sessions.get(request.session);
       if (!session) throw closedError();
-      return session.run(request.feeds, request.outputs);
+      const results = await session.run(request.feeds, request.outputs);
+      return request.back ? ({ results, back: request.back } satisfies RunAndBack) : results;
     }
     case 'close': {
       const session = sessions.get(request.session);
@@ -45,6 +53,10 @@ parentPort?.on('message', async (request: HostRequest) => {
   } catch (error) {
     reply = { id: request.id, error: error instanceof Error ? error.message : String(error) };
   }
-  const results = request.kind === 'run' && 'value' in reply ? (reply.value as Tensors) : {};
-  parentPort?.postMessage(reply, buffersOf(results));
+  parentPort?.postMessage(reply, request.kind === 'run' && 'value' in reply ? movedOf(reply.value) : []);
 });
+
+function movedOf(answered: unknown): ArrayBuffer[] {
+  const { results, back } = answered as RunAndBack;
+  return back instanceof ArrayBuffer ? [...buffersOf(results), back] : buffersOf(answered as Tensors);
+}

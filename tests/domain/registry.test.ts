@@ -17,12 +17,15 @@ import { scoreMany } from '../../src/domain/scores.ts';
 import { submitFeedback } from '../../src/domain/submitFeedback.ts';
 import { upsertUsers } from '../../src/domain/users.ts';
 import { toHalfFloats } from '../../src/halfFloats.ts';
+import { EngineUnavailable } from '../../src/inference/engine/engine.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
+import { SessionHost } from '../../src/inference/sessionHost.ts';
 import type { JobData } from '../../src/queue/jobs.ts';
 import { takeOutTenant } from '../../src/queue/queue.ts';
 import { prepareModel, prepareProfiles } from '../../src/workers/prepare.ts';
 import { EVALUATION, moved, newCandidate } from '../support/candidates.ts';
 import { newTenant, type TestDatabase, testDatabase } from '../support/database.ts';
+import { quietEngine, withoutProcesses } from '../support/engine.ts';
 import { encodedItems, smallArtifact } from '../support/model.ts';
 import { putReadyImages, testNetworks, testPlatform } from '../support/platform.ts';
 
@@ -383,6 +386,20 @@ it('mends a damaged copy of what ships', async () => {
   await keepShipped(platform.weights, base.artifact);
   expect(await readFile(file)).toEqual(whole);
 });
+
+it('refuses no version for want of a process that runs it', () =>
+  tenant.run(async () => {
+    const model = await newCandidate(platform, 'a');
+    const engine = quietEngine();
+    const log = pino({ level: 'silent' });
+    const host = new SessionHost({}, engine);
+    const networks = new Networks({ base, files: platform.weights, maxBytes: 1e8, host, log });
+    await withoutProcesses(() => expect(networks.of(model)).rejects.toBeInstanceOf(EngineUnavailable));
+    const [state] = await (await networks.of(model)).network.userStates([[]]);
+    expect(state!.probe).toHaveLength(base.manifest.architecture.width);
+    await networks.close();
+    await engine.close();
+  }));
 
 describe('memory', () => {
   it('holds as many networks as fit, and whoever holds one that was dropped goes on with it', () =>

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
+import { childrenWith, killOutright, untilGone } from '../../bench/support/kill/processes.ts';
 import { makeDataDirectory, query, type RunningService, startService } from '../../bench/support/service.ts';
 import { describePicture, renderPicture } from '../../src/gallery/picture.ts';
 import { palate } from '../commands/palate.ts';
@@ -92,7 +93,7 @@ describe('palate start --no-demo', () => {
   beforeAll(makeFolder);
   afterAll(removeFolder);
 
-  it('keeps all it has acknowledged when it is killed a moment later, and goes on with the same keys', async () => {
+  it('keeps all it has acknowledged when it is killed a moment later, goes on with the same keys, and without its engine', async () => {
     const first = await start({ dataDirectory });
     const id = await upload(first, 'before the kill');
     const items = [{ user: { externalId: 'ada' }, image: { id }, sentiment: 'LIKE' }];
@@ -112,7 +113,18 @@ describe('palate start --no-demo', () => {
     );
     expect(user.feedback.nodes).toEqual([{ sentiment: 'LIKE', image: { id } }]);
     expect(user.rank.scores).toEqual([{ basis: 'PERSONAL' }]);
+
+    const [engine] = await childrenWith(second.process.pid!, 'engineMain');
+    killOutright([engine!]);
+    const score = 'query ($id: ID!) { user(by: {externalId: "ada"}) { score(imageId: $id) { basis value } } }';
+    const answers = await Promise.all([1, 2].map(() => second.query<object>(score, { id })));
+    expect(answers[0]).toEqual(answers[1]);
+    const { status } = await fetch(`${second.url}/readyz`);
+    expect(status).toBe(200);
+    const next = await childrenWith(second.process.pid!, 'engineMain');
+    expect([next.length, next[0] === engine]).toEqual([1, false]);
     expect(await second.stop()).toBe(0);
+    await untilGone(next);
     keys = second;
   });
 

@@ -1,5 +1,7 @@
 /** Health: alive while the process answers; ready while each of its checks holds, and which does not, by name. */
 import { rename } from 'node:fs/promises';
+import { readinessChecks } from '../../src/http/health.ts';
+import { quietEngine, withoutProcesses } from '../support/engine.ts';
 import { type TestService, testService } from './service.ts';
 
 /** Those of a test's database: with all of them taken, it answers nobody. */
@@ -22,6 +24,14 @@ it('is alive and ready without a credential', async () => {
   const service = await start();
   expect(await ask(service, '/healthz')).toEqual([200, { status: 'alive' }]);
   expect(await ask(service, '/readyz')).toEqual([200, { status: 'ready', executionProvider: 'cpu' }]);
+});
+
+it('is not ready where no process can run the models', async () => {
+  const service = await start();
+  const engine = quietEngine();
+  const checks = readinessChecks({ ...service.platform, engine }, 0);
+  await withoutProcesses(() => expect(checks['engine']!()).rejects.toMatchObject({ code: 'NOT_READY' }));
+  await engine.close();
 });
 
 it('is not ready where the disk is all but full', async () => {

@@ -2,9 +2,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
+import type { HostRequest } from '../../src/inference/carrier.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import type { Session, Tensors } from '../../src/inference/session.ts';
-import { type HostRequest, SessionHost } from '../../src/inference/sessionHost.ts';
+import { SessionHost } from '../../src/inference/sessionHost.ts';
 import { Graph, scale } from '../../src/onnx/index.ts';
 import { encodedItems, smallArtifact } from '../support/model.ts';
 

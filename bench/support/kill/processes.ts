@@ -20,6 +20,13 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return pids.filter((_, i) => parents[i]?.parent === pid);
 }
 
+/** Those of them whose command line has this in it. */
+export async function childrenWith(pid: number, word: string): Promise<number[]> {
+  const pids = await childrenOf(pid);
+  const lines = await Promise.all(pids.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')));
+  return pids.filter((_, i) => lines[i]!.includes(word));
+}
+
 /** Kills them outright (SIGKILL), all at once; those that are gone already are no fault. */
 export function killOutright(pids: readonly number[]): void {
   for (const pid of pids) {

@@ -29,6 +29,7 @@ import {
   SHIPPED_TEXT_ENCODER,
   type TextEncoder,
 } from '../../inference/encoding/index.ts';
+import { Engine } from '../../inference/engine/engine.ts';
 import { PreferenceModel, SHIPPED_MODEL } from '../../inference/preferenceModel.ts';
 import { chooseProvider } from '../../inference/providerChoice.ts';
 import type { ExecutionProvider } from '../../inference/session.ts';
@@ -125,13 +126,13 @@ async function openPlatform(
   const database = openDatabase(serviceUrl, config.databaseConnections);
   closers.push({ what: 'the database connections', close: () => database.$disconnect() });
   const provider = await choosing;
-  const host = new SessionHost({ provider }); // one thread for all preference models: thousands of tenants may have their own
-  closers.push({ what: "the networks' thread", close: () => host.close() });
-  const searches = new SessionHost(); // another, so that no score waits for a search among a million
+  const engine = openEngine({ config, log, closers });
+  const host = new SessionHost({ provider }, engine); // a thread for all preference models: thousands of tenants may have their own
+  const searches = new SessionHost(); // of this process: it is given a gigabyte, and no score waits for a search in it
   closers.push({ what: "the searches' thread", close: () => searches.close() });
   const [baseModel, encoders] = await Promise.all([
     PreferenceModel.load(SHIPPED_MODEL, host),
-    work ? openEncoders(provider) : null,
+    work ? openEncoders(provider, engine) : null,
   ]);
   const networks = [baseModel, ...Object.values(encoders ?? {})];
   closers.push({ what: 'the networks', close: () => Promise.all(networks.map((network) => network.close())) });
@@ -153,6 +154,7 @@ async function openPlatform(
       maxPendingImages: config.maxPendingImages,
       weights,
       networks: new Networks({ base: baseModel, files: weights, maxBytes: config.modelCacheBytes, host, batches, log }),
+      engine,
       searches,
       baseModel,
       links: new PictureLinks(signingKey, () => config.publicUrl ?? address.url),
@@ -186,10 +188,22 @@ async function openProvider({ executionProvider: setting }: Config, log: Logger)
   return provider;
 }
 
-async function openEncoders(provider: ExecutionProvider): Promise<Encoders> {
+/** Runs the networks and the encoders, in a process of its own that can be replaced. */
+function openEngine({ config, log, closers }: Opening): Engine {
+  const engine = new Engine({
+    maxBytes: config.engineMemoryBytes,
+    maxAgeMs: config.engineMinutes === null ? null : config.engineMinutes * 60_000,
+    log,
+  });
+  closers.push({ what: 'the process that runs the models', close: () => engine.close() });
+  return engine;
+}
+
+async function openEncoders(provider: ExecutionProvider, engine: Engine): Promise<Encoders> {
+  const host = () => new SessionHost({ provider, background: true }, engine);
   const [imageEncoder, textEncoder] = await Promise.all([
-    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { provider, background: true }),
-    loadTextEncoder(SHIPPED_TEXT_ENCODER, { provider, background: true }),
+    loadImageEncoder(SHIPPED_IMAGE_ENCODER, { host: host() }),
+    loadTextEncoder(SHIPPED_TEXT_ENCODER, { host: host() }),
   ]);
   return { imageEncoder, textEncoder };
 }

@@ -1,9 +1,10 @@
 /**
  * The image encoder: picture files in, embeddings out. Any ONNX model with a manifest (manifest.ts) can be one.
- * Runs in batches, in a thread of its own; knows no storage and no queue.
+ * Runs in batches, in a thread of its own or in a host's; knows no storage and no queue.
  */
 import { join } from 'node:path';
 import { openSession, type SessionOptions } from '../session.ts';
+import type { SessionHost } from '../sessionHost.ts';
 import { encoderHash, readManifest, readVerified } from './manifest.ts';
 import { inputLength, writePixels } from './preprocess.ts';
 
@@ -19,15 +20,18 @@ export interface ImageEncoder {
 /** Pictures of one run: more gain no speed on one core (bench/encode.ts) and hold more memory. */
 const BATCH = 8;
 
-/** Opens the encoder whose manifest is in `directory`, in a worker thread unless told otherwise. */
+/**
+ * Opens the encoder whose manifest is in `directory`, in a worker thread unless told otherwise.
+ * @param options.host runs it, by its own options
+ */
 export async function loadImageEncoder(
   directory: string,
-  { batch = BATCH, ...options }: SessionOptions & { batch?: number } = {},
+  { batch = BATCH, host, ...options }: SessionOptions & { batch?: number; host?: SessionHost } = {},
 ): Promise<ImageEncoder> {
   const manifest = await readManifest(directory, 'image');
   const { input, output } = manifest;
   const model = () => readVerified(join(directory, manifest.model.file), manifest.model.sha256);
-  const session = await openSession(model, { worker: true, ...options });
+  const session = await (host ? host.open(model) : openSession(model, { worker: true, ...options }));
   const length = inputLength(input);
   const frame = [input.crop.height, input.crop.width];
   const dims = input.layout === 'NCHW' ? [3, ...frame] : [...frame, 3];

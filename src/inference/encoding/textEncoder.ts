@@ -1,6 +1,6 @@
 /**
  * The text encoder: prompts in, embeddings out. Tokenises, pads batches of like length, runs the model in a thread of
- * its own. Knows no storage and no queue.
+ * its own or in a host's. Knows no storage and no queue.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { PalateError } from '../../errors.ts';
 import { openSession, type SessionOptions, type Tensor } from '../session.ts';
+import type { SessionHost } from '../sessionHost.ts';
 import { splitRows } from './imageEncoder.ts';
 import { encoderHash, readManifest, readVerified, type TextManifest } from './manifest.ts';
 import { buildMiniLM } from './miniLM.ts';
@@ -24,8 +25,14 @@ export interface TextEncoder {
 /** Texts of one run: enough to fill the matrix products, few enough to pad little. */
 const BATCH = 16;
 
-/** Opens the encoder whose manifest is in `directory`, in a worker thread unless told otherwise. */
-export async function loadTextEncoder(directory: string, options: SessionOptions = {}): Promise<TextEncoder> {
+/**
+ * Opens the encoder whose manifest is in `directory`, in a worker thread unless told otherwise.
+ * @param options.host runs it, by its own options
+ */
+export async function loadTextEncoder(
+  directory: string,
+  { host, ...options }: SessionOptions & { host?: SessionHost } = {},
+): Promise<TextEncoder> {
   const manifest = await readManifest(directory, 'text');
   const { model, input, output } = manifest;
   const folder = 'package' in model ? packageFolder(model.package, model.file) : directory;
@@ -34,7 +41,7 @@ export async function loadTextEncoder(directory: string, options: SessionOptions
     return 'package' in model ? buildMiniLM(bytes) : bytes;
   };
   const tokenizer = await openTokenizer(folder, manifest);
-  const session = await openSession(read, { worker: true, ...options });
+  const session = await (host ? host.open(read) : openSession(read, { worker: true, ...options }));
 
   /** Token ids, the last of them (the end marker) kept where the text is cut. */
   const tokenize = (text: string): number[] => {
