@@ -1,7 +1,7 @@
 /**
  * Gathers jobs of all who ask into batches for one engine. A batch begins when there are rows enough for a full one, or
- * when the oldest job has waited its time; one runs at a time, and while it runs the next one gathers. People who wait
- * come before work in the background, and lanes take turns. It knows what a job costs, and nothing of what it is.
+ * when the oldest job has waited its time; the engine has so many at once, and meanwhile the next one gathers. People who
+ * wait come before work in the background, and lanes take turns. It knows what a job costs, and nothing of what it is.
  */
 import { PalateError } from '../errors.ts';
 import { turn } from '../scheduling/eventLoop.ts';
@@ -29,6 +29,8 @@ export interface BatcherOptions<Work, Result> {
   readonly maxRows: number;
   /** How long a job waits for others, in milliseconds; 0 for no longer than the engine is busy. */
   readonly waitMs: number;
+  /** Batches that the engine has at once. With two, one is there when the one before ends, and the engine never waits. */
+  readonly maxRunning: number;
   /** Of what people wait for; one lane may hold half. Background work is bounded by those who make it. */
   readonly maxQueuedRows: number;
   readonly clock?: Clock;
@@ -67,7 +69,8 @@ export class Batcher<Work, Result> {
   readonly #background: FairQueue<Job<Work, Result>>;
   /** All that is queued, the oldest first. */
   readonly #queued = new Set<Job<Work, Result>>();
-  #running = false;
+  /** Batches that the engine has. */
+  #running = 0;
   #alarm: (() => void) | null = null;
   /** Batches of people's since background work was last waiting in vain. */
   #passedOver = 0;
@@ -106,7 +109,7 @@ export class Batcher<Work, Result> {
   /** Begins a batch, or sees to it that one begins in time. */
   #consider(): void {
     const [oldest] = this.#queued;
-    if (this.#running || !oldest) return;
+    if (this.#running >= this.#options.maxRunning || !oldest) return;
     const ms = oldest.arrived + this.#options.waitMs - this.#clock.now();
     if (ms <= 0 || this.#people.rows + this.#background.rows >= this.#options.maxRows) return void this.#begin();
     this.#alarm ??= this.#clock.after(ms, () => {
@@ -120,7 +123,7 @@ export class Batcher<Work, Result> {
     this.#alarm = null;
     const batch = this.#nextBatch();
     if (batch.length === 0) return;
-    this.#running = true;
+    this.#running++;
     try {
       const results = await this.#options.run(batch.map(({ work }) => work));
       // Each goes on in its turn: a crowd that did at once would have all others wait until the last had answered.
@@ -128,7 +131,7 @@ export class Batcher<Work, Result> {
     } catch {
       await this.#runEach(batch);
     }
-    this.#running = false;
+    this.#running--;
     this.#consider();
   }
 

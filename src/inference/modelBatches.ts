@@ -23,6 +23,8 @@ export const ALONE: BatchOptions = { waitMs: 0, maxQueuedTargets: Number.POSITIV
  * wait longer. A GPU is busy with fewer than these for no shorter.
  */
 const fullTargets = (provider: ExecutionProvider): number => (provider === 'cpu' ? 640 : 4_096);
+/** One that runs, and the next. */
+const AT_ONCE = 2;
 /** Targets that take as long as one history. */
 const TARGETS_A_HISTORY = 16;
 
@@ -54,12 +56,14 @@ export class ModelBatches {
     this.#states = new Batcher({
       run: (batch) => runStates(model, batch),
       maxRows: this.#fullHistories,
+      maxRunning: AT_ONCE,
       waitMs,
       maxQueuedRows: maxQueuedTargets / TARGETS_A_HISTORY,
     });
     this.#scores = new Batcher({
       run: (batch) => runScores(model, batch),
       maxRows: this.#fullTargets,
+      maxRunning: AT_ONCE,
       waitMs,
       maxQueuedRows: maxQueuedTargets,
     });

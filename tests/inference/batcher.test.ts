@@ -30,7 +30,7 @@ function testBatcher(options: Partial<BatcherOptions<string, string>> = {}) {
   const running: { batch: readonly string[]; resolve: (results: string[]) => void; reject: (error: Error) => void }[] =
     [];
   const batcher = new Batcher<string, string>({
-    ...{ maxRows: 10, waitMs: 2, maxQueuedRows: 100, clock },
+    ...{ maxRows: 10, waitMs: 2, maxRunning: 1, maxQueuedRows: 100, clock },
     run: (batch) => {
       batches.push([...batch]);
       return new Promise((resolve, reject) => running.push({ batch, resolve, reject }));
@@ -223,6 +223,23 @@ it('gives lanes of small jobs and of large ones as many rows', async () => {
   for (let i = 0; i < 20; i++) await answer();
   const rows = (work: string, each: number) => each * batches.flat().filter((other) => other === work).length;
   expect(Math.abs(rows('small', 8) - rows('large', 60))).toBeLessThanOrEqual(128);
+});
+
+it('gives the engine as many batches at once as it may have, and gathers the next meanwhile', async () => {
+  const { ask, answer, clock, batches, outcomes } = testBatcher({ maxRunning: 2 });
+  await ask('one');
+  await clock.pass(2);
+  await ask('two');
+  await clock.pass(2);
+  await ask('three');
+  await ask('four');
+  await clock.pass(2);
+  expect(batches).toEqual([['one'], ['two']]);
+  await answer();
+  expect(batches[2]).toEqual(['three', 'four']);
+  await answer();
+  await answer();
+  expect([...outcomes.keys()]).toEqual(['one', 'two', 'three', 'four']);
 });
 
 it('runs each job of a batch that fails by itself, and fails those alone that fail again', async () => {

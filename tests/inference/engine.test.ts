@@ -7,6 +7,7 @@ import { killOutright, untilGone } from '../../bench/support/kill/processes.ts';
 import { TSX } from '../../bench/support/service.ts';
 import { Engine, whyReplace } from '../../src/inference/engine/engine.ts';
 import { FrameReader, writeFrame } from '../../src/inference/engine/frames.ts';
+import { SharedArea } from '../../src/inference/engine/sharedArea.ts';
 import { PreferenceModel } from '../../src/inference/preferenceModel.ts';
 import type { Session, Tensors } from '../../src/inference/session.ts';
 import { SessionHost } from '../../src/inference/sessionHost.ts';
@@ -188,6 +189,34 @@ it('takes messages in any pieces, with arrays of every type and of no length', (
   const whole = { ...message, bytes: Uint8Array.from(message.bytes) };
   expect(taken).toEqual([whole, {}, whole]);
 });
+
+(process.platform === 'linux' ? it : it.skip)(
+  'has large arrays go through an area that both have, while there is room',
+  () => {
+    const area = SharedArea.create()!;
+    const channel = new PassThrough();
+    const numbers = (length: number) => Float32Array.from({ length }, (_, i) => i);
+    const messages = [5_001, 6_000, 3, 17_000_000].map((length) => ({ length, numbers: numbers(length) }));
+    const places = messages.map((message) => writeFrame(channel, message, area));
+    expect(places).toEqual([0, 20_480, null, null]); // whole pages; small ones and those too large follow their heads
+    const bytes = channel.read() as Buffer;
+    expect(bytes.length).toBeLessThan(4 * 17_000_000 + 1_000);
+    const taken: unknown[] = [];
+    const reader = new FrameReader((whole) => taken.push(whole), undefined, new SharedArea(area.file));
+    reader.push(bytes);
+    for (const [i, message] of messages.entries()) {
+      const { numbers: same, ...rest } = taken[i] as (typeof messages)[number];
+      expect([
+        rest,
+        Buffer.compare(Buffer.from(same.buffer, same.byteOffset, same.byteLength), Buffer.from(message.numbers.buffer)),
+      ]).toEqual([{ length: message.length }, 0]);
+    }
+    area.free(0);
+    expect(writeFrame(channel, { numbers: numbers(5_000) }, area)).toBe(0);
+    expect(writeFrame(channel, { numbers: numbers(5_000) }, area)).toBe(45_056);
+    area.close();
+  },
+);
 
 /** A process with an engine, which says its engine's id. */
 function parent(lasting: boolean): ChildProcess {

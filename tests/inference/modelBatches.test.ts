@@ -88,7 +88,7 @@ it('answers in the order of what was asked, more than one batch of it, with what
 
 it('refuses what is more than may wait', async () => {
   const full = await Promise.allSettled(
-    Array.from({ length: 4 }, (_, i) =>
+    Array.from({ length: 6 }, (_, i) =>
       turnOf(`lane ${i}`).score([{ state: states[0]!, targets: Array.from({ length: 400 }, () => items[0]!) }]),
     ),
   );

@@ -9,13 +9,15 @@ import { closedError, type HostReply, type RunAndBack } from '../carrier.ts';
 import { HostThread, runningWebGpuThread } from '../hostThread.ts';
 import type { Tensors } from '../session.ts';
 import { FrameReader, writeFrame } from './frames.ts';
-import { CHANNEL, type EngineRequest } from './protocol.ts';
+import { AREA, CHANNEL, type EngineRequest } from './protocol.ts';
+import { SharedArea } from './sharedArea.ts';
 import { SpentMemory } from './spentMemory.ts';
 
 const memory = new SpentMemory();
 const reader = new FrameReader<EngineRequest>(
   (request) => void take(request),
   (bytes) => memory.take(bytes),
+  new SharedArea(AREA),
 );
 /** The types of Node 20 do not know `onread`, which its documentation has. */
 const options: SocketConstructorOpts & { onread: OnReadOpts } = {

@@ -3,14 +3,15 @@
  * what it had at hand with {@link ProcessLost}; who asked may ask the next one, since nothing that is asked is given away
  * before it is answered. Knows no model.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { PalateError } from '../../errors.ts';
 import { type Carrier, closedError, type HostReply, WaitingCalls } from '../carrier.ts';
 import { engineEnvironment } from '../engineEnvironment.ts';
 import { FrameReader, writeFrame } from './frames.ts';
-import { CHANNEL, type EngineCall } from './protocol.ts';
+import { AREA, CHANNEL, type EngineCall } from './protocol.ts';
+import { SharedArea } from './sharedArea.ts';
 
 /** So long it may take to start, and to end what its threads run; then it is killed. */
 const START_MS = 60_000;
@@ -29,7 +30,10 @@ export class ProcessLost extends PalateError {
 }
 
 export class EngineProcess implements Carrier {
-  readonly #child = startProcess();
+  readonly #area = SharedArea.create();
+  /** By the id of a call, where in the area its arrays lie. */
+  readonly #places = new Map<number, number>();
+  readonly #child = startProcess(this.#area);
   readonly #ended = endOf(this.#child);
   readonly #channel = this.#child.stdio[CHANNEL] as unknown as Socket;
   readonly #calls = new WaitingCalls({ ref: () => this.#keep(true), unref: () => this.#keep(false) });
@@ -41,9 +45,10 @@ export class EngineProcess implements Carrier {
     void this.#ended.then((how) => {
       if (this.runs) this.onLost(how);
       this.#calls.fail(new ProcessLost(how));
+      this.#area?.close();
     });
     this.#channel.on('error', () => {}); // its end follows
-    const reader = new FrameReader<HostReply>((reply) => this.#calls.take(reply));
+    const reader = new FrameReader<HostReply>((reply) => this.#take(reply));
     this.#channel.on('data', (chunk: Buffer) => reader.push(chunk));
     this.#keep(false);
   }
@@ -70,7 +75,10 @@ export class EngineProcess implements Carrier {
   }
 
   ask<Value>(call: EngineCall): Promise<Value> {
-    return this.#calls.add((id) => writeFrame(this.#channel, { id, ...call }));
+    return this.#calls.add((id) => {
+      const place = writeFrame(this.#channel, { id, ...call }, this.#area);
+      if (place !== null) this.#places.set(id, place);
+    });
   }
 
   residentBytes(): Promise<number> {
@@ -94,6 +102,13 @@ export class EngineProcess implements Carrier {
     await this.#ended;
   }
 
+  #take(reply: HostReply): void {
+    const place = this.#places.get(reply.id);
+    if (place !== undefined) this.#area?.free(place);
+    this.#places.delete(reply.id);
+    this.#calls.take(reply);
+  }
+
   /** Whether it keeps this process alive. */
   #keep(keep: boolean): void {
     const change = keep ? 'ref' : 'unref';
@@ -103,12 +118,12 @@ export class EngineProcess implements Carrier {
 }
 
 /** From dist the process is plain JavaScript; from source a loader is registered in it first. What it says is logged. */
-function startProcess(): ChildProcess {
+function startProcess(area: SharedArea | null): ChildProcess {
   const extension = import.meta.url.endsWith('.ts') ? 'mjs' : 'js';
   const main = fileURLToPath(new URL(`./engineMain.${extension}`, import.meta.url));
   return spawn(process.execPath, [main], {
     env: engineEnvironment(process.env),
-    stdio: ['ignore', 2, 2, 'pipe'],
+    stdio: stdioOf(area),
   });
 }
 
@@ -117,4 +132,11 @@ function endOf(child: ChildProcess): Promise<string> {
     child.once('error', (error) => resolve(`could not be started (${error.message})`));
     child.once('close', (code, signal) => resolve(signal ? `ended by ${signal}` : `ended with status ${code}`));
   });
+}
+
+function stdioOf(area: SharedArea | null): StdioOptions {
+  const stdio: StdioOptions = ['ignore', 2, 2];
+  stdio[CHANNEL] = 'pipe';
+  stdio[AREA] = area?.file ?? 'ignore';
+  return stdio;
 }

@@ -1,10 +1,14 @@
 /**
  * Messages between two processes over a pipe: a head in JSON, then the numbers of its typed arrays as they lie in memory.
- * They are written from where they are and read to where they stay: nothing is packed. Knows no message.
+ * They are written from where they are and read to where they stay: nothing is packed. Where there is room in an area that
+ * both have, they go through it. Knows no message.
  *
- *     bytes of the head, bytes of the body (4 each) | {"$array": [type, offset, length], …} | arrays, each at a multiple of 8
+ *     bytes of the head, bytes of the body, where in the area it lies (4 each, the last all ones where it follows)
+ *     {"$array": [type, offset, length], …}
+ *     arrays, each at a multiple of 8
  */
 import type { Duplex } from 'node:stream';
+import type { SharedArea } from './sharedArea.ts';
 
 const TYPES = { Float32Array, Uint16Array, BigInt64Array, Int32Array, Int8Array, Uint8Array };
 type TypeName = keyof typeof TYPES;
@@ -12,20 +16,28 @@ type TypeName = keyof typeof TYPES;
 interface Placeholder {
   readonly $array: readonly [TypeName, number, number];
 }
-const PREFIX_BYTES = 8;
+const PREFIX_BYTES = 12;
+/** Where a body that follows its head lies. */
+const FOLLOWS = 0xffffffff;
+/** What is smaller goes through the pipe. */
+const LEAST_SHARED_BYTES = 16_384;
 /** No typed array begins elsewhere. */
 const ALIGNMENT = 8;
 const PADDING = Buffer.alloc(ALIGNMENT);
 
-export function writeFrame(channel: Duplex, message: object): void {
+/** Answers where in the area its arrays lie, to be freed once they were read; null where they lie elsewhere. */
+export function writeFrame(channel: Duplex, message: object, area: SharedArea | null = null): number | null {
   const body = new OutgoingBody();
   const head = Buffer.from(JSON.stringify(withPlaceholders(message, body)));
+  const place = area && body.length >= LEAST_SHARED_BYTES ? area.put(body.pieces, body.length) : null;
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32LE(head.length);
   prefix.writeUInt32LE(body.length, 4);
+  prefix.writeUInt32LE(place ?? FOLLOWS, 8);
   channel.cork(); // one call of the system for all of it
-  for (const bytes of [prefix, head, ...body.pieces]) channel.write(bytes);
+  for (const bytes of [prefix, head, ...(place === null ? body.pieces : [])]) channel.write(bytes);
   channel.uncork();
+  return place;
 }
 
 class OutgoingBody {
@@ -49,16 +61,26 @@ type Part = 'prefix' | 'head' | 'body';
 export class FrameReader<Message> {
   readonly #take: (message: Message) => void;
   readonly #memory: (bytes: number) => ArrayBuffer;
+  readonly #area: SharedArea | null;
   #part: Part = 'prefix';
   #target: Uint8Array = new Uint8Array(PREFIX_BYTES);
   #filled = 0;
   #bodyBytes = 0;
+  #place = FOLLOWS;
   #head: unknown;
 
-  /** @param memory for the arrays of one message: so many bytes or more */
-  constructor(take: (message: Message) => void, memory = (bytes: number) => new ArrayBuffer(bytes)) {
+  /**
+   * @param memory for the arrays of one message: so many bytes or more
+   * @param area that the other process puts arrays into
+   */
+  constructor(
+    take: (message: Message) => void,
+    memory = (bytes: number) => new ArrayBuffer(bytes),
+    area: SharedArea | null = null,
+  ) {
     this.#take = take;
     this.#memory = memory;
+    this.#area = area;
   }
 
   /** Where the next bytes belong, as many as fit. */
@@ -85,18 +107,25 @@ export class FrameReader<Message> {
   #next(): void {
     const buffer = this.#target.buffer as ArrayBuffer;
     if (this.#part === 'prefix') {
-      const [headBytes, bodyBytes] = new Uint32Array(buffer);
+      const [headBytes, bodyBytes, place] = new Uint32Array(buffer);
       this.#bodyBytes = bodyBytes!;
+      this.#place = place!;
       this.#fill('head', new Uint8Array(headBytes!));
       return;
     }
     if (this.#part === 'head') this.#head = JSON.parse(Buffer.from(buffer).toString());
+    let arrays = buffer;
     if (this.#part === 'head' && this.#bodyBytes > 0) {
-      this.#fill('body', new Uint8Array(this.#memory(this.#bodyBytes), 0, this.#bodyBytes));
-      return;
+      const body = new Uint8Array(this.#memory(this.#bodyBytes), 0, this.#bodyBytes);
+      if (this.#place === FOLLOWS) {
+        this.#fill('body', body);
+        return;
+      }
+      this.#area!.read(this.#place, body);
+      arrays = body.buffer as ArrayBuffer;
     }
     this.#fill('prefix', new Uint8Array(PREFIX_BYTES));
-    this.#take(withArrays(this.#head, buffer) as Message);
+    this.#take(withArrays(this.#head, arrays) as Message);
   }
 
   #fill(part: Part, target: Uint8Array): void {

@@ -1,7 +1,8 @@
-/** What the engine's process is asked over the pipe that is its third file: what a thread is, and its memory. */
+/** What the engine's process is asked: what a thread is, and its memory. */
 import type { Call, HostRequest } from '../carrier.ts';
 
-export const CHANNEL = 3;
+/** Files of the process: the pipe, and the area that its parent puts tensors into. */
+export const [CHANNEL, AREA] = [3, 4] as const;
 
 export type EngineRequest = HostRequest | { readonly id: number; readonly kind: 'memory' };
 /** Without its id. */
