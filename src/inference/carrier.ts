@@ -3,7 +3,7 @@
  * that wait for it. Knows neither of them, and no engine.
  */
 import { PalateError } from '../errors.ts';
-import type { Session, SessionOptions, Tensors } from './session.ts';
+import type { ModelContent, Session, SessionOptions, Tensors } from './session.ts';
 
 /**
  * What is asked; `id` pairs it with its answer, `session` is a number of the asker's, and models of one `host` share a
@@ -15,7 +15,7 @@ export type HostRequest =
       kind: 'open';
       session: number;
       host: number;
-      model: Uint8Array | string;
+      model: ModelContent;
       options: SessionOptions;
     }
   | {

@@ -10,6 +10,7 @@ import * as ort from 'onnxruntime-node';
 import { PalateError } from '../errors.ts';
 import { PROCESSOR_NODES } from '../onnx/index.ts';
 import { closedError } from './carrier.ts';
+import { type ModelFile, modelIn } from './encoding/modelFile.ts';
 import { SessionHost } from './sessionHost.ts';
 
 /** Element types that cross the boundary; `float16` travels as the raw 16 bits. */
@@ -56,8 +57,10 @@ function engineFolder(): string {
   return join(main, '..', '..', 'bin', 'napi-v6', process.platform, process.arch);
 }
 
-/** A model's bytes, the path of its file (which lets the engine map weights kept beside it), or what makes its bytes. */
-export type ModelSource = Uint8Array | string | (() => Uint8Array | Promise<Uint8Array>);
+/** A model's bytes, the path of its file (which lets the engine map weights kept beside it), or what it is read from. */
+export type ModelContent = Uint8Array | string | ModelFile;
+/** Or what makes its bytes. */
+export type ModelSource = ModelContent | (() => Uint8Array | Promise<Uint8Array>);
 
 export interface RunOptions {
   /**
@@ -85,7 +88,8 @@ export async function openSession(model: ModelSource, options: SessionOptions = 
 }
 
 /** Opens a model in this thread. For WebGPU it must be the one that all of the process's WebGPU runs in. */
-export async function openHere(model: Uint8Array | string, options: SessionOptions): Promise<Session> {
+export async function openHere(content: ModelContent, options: SessionOptions): Promise<Session> {
+  const model = typeof content === 'object' && 'path' in content ? await modelIn(content) : content;
   const { provider = 'cpu' } = options;
   const settings: ort.InferenceSession.SessionOptions = {
     executionProviders: [engineProvider(provider)],

@@ -161,7 +161,7 @@ class HostedModel {
   async #openOn(carrier: Carrier, session: number): Promise<SessionFacts> {
     const source = this.#source;
     const model = typeof source === 'function' ? await source() : source;
-    const moved = model === source ? [] : buffersOf({ model: { data: model } });
+    const moved = typeof source === 'function' ? buffersOf({ model: { data: model } }) : [];
     return carrier.ask<SessionFacts>({ kind: 'open', session, model, ...this.#opening }, moved);
   }
 }

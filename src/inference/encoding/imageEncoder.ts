@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import { openSession, type SessionOptions } from '../session.ts';
 import type { SessionHost } from '../sessionHost.ts';
-import { encoderHash, readManifest, readVerified } from './manifest.ts';
+import { encoderHash, readManifest } from './manifest.ts';
+import type { ModelFile } from './modelFile.ts';
 import { inputLength, writePixels } from './preprocess.ts';
 
 export interface ImageEncoder {
@@ -30,7 +31,8 @@ export async function loadImageEncoder(
 ): Promise<ImageEncoder> {
   const manifest = await readManifest(directory, 'image');
   const { input, output } = manifest;
-  const model = () => readVerified(join(directory, manifest.model.file), manifest.model.sha256);
+  const { file, sha256 } = manifest.model;
+  const model: ModelFile = { path: join(directory, file), sha256, holds: 'model' };
   const session = await (host ? host.open(model) : openSession(model, { worker: true, ...options }));
   const length = inputLength(input);
   const frame = [input.crop.height, input.crop.width];

@@ -11,7 +11,7 @@ import { openSession, type SessionOptions, type Tensor } from '../session.ts';
 import type { SessionHost } from '../sessionHost.ts';
 import { splitRows } from './imageEncoder.ts';
 import { encoderHash, readManifest, readVerified, type TextManifest } from './manifest.ts';
-import { buildMiniLM } from './miniLM.ts';
+import type { ModelFile } from './modelFile.ts';
 
 export interface TextEncoder {
   /** Names the encoder: embeddings are stored by it. */
@@ -36,12 +36,13 @@ export async function loadTextEncoder(
   const manifest = await readManifest(directory, 'text');
   const { model, input, output } = manifest;
   const folder = 'package' in model ? packageFolder(model.package, model.file) : directory;
-  const read = async () => {
-    const bytes = await readVerified(join(folder, model.file), model.sha256);
-    return 'package' in model ? buildMiniLM(bytes) : bytes;
+  const file: ModelFile = {
+    path: join(folder, model.file),
+    sha256: model.sha256,
+    holds: 'package' in model ? 'weights of MiniLM' : 'model',
   };
   const tokenizer = await openTokenizer(folder, manifest);
-  const session = await (host ? host.open(read) : openSession(read, { worker: true, ...options }));
+  const session = await (host ? host.open(file) : openSession(file, { worker: true, ...options }));
 
   /** Token ids, the last of them (the end marker) kept where the text is cut. */
   const tokenize = (text: string): number[] => {

@@ -65,7 +65,7 @@ async function answer({ id: _, ...request }: EngineRequest): Promise<unknown> {
       const thread = threadFor(request.host, request.options.provider === 'webgpu');
       const facts = await thread.ask(
         request,
-        typeof request.model === 'string' ? [] : [request.model.buffer as ArrayBuffer],
+        request.model instanceof Uint8Array ? [request.model.buffer as ArrayBuffer] : [],
       );
       threadOf.set(request.session, thread);
       return facts;
