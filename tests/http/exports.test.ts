@@ -104,7 +104,7 @@ it('is read a page at a time, whatever its length, and misses and repeats nothin
   await tenant.run(async () => {
     const images = Array.from({ length: count }, (_, i) => ({
       ...{ tenantId: tenant.id, id: newId(), sha256: i.toString(16).padStart(64, '0'), format: 'png', byteLength: 1 },
-      ...{ width: 1, height: 1 },
+      ...{ width: 1, height: 1, status: 'READY' as const },
     }));
     await database.image.createMany({ data: images });
     await database.feedback.createMany({
