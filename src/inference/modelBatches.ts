@@ -19,10 +19,10 @@ export interface BatchOptions {
 export const ALONE: BatchOptions = { waitMs: 0, maxQueuedTargets: Number.POSITIVE_INFINITY };
 
 /**
- * Targets of a full batch: some 8 ms of one thread of a processor, for which more would not be faster, and others would
+ * Targets of a full batch: some 6 ms of one thread of a processor, for which more is hardly faster, and others would
  * wait longer. A GPU is busy with fewer than these for no shorter.
  */
-const fullTargets = (provider: ExecutionProvider): number => (provider === 'cpu' ? 640 : 4_096);
+const fullTargets = (provider: ExecutionProvider): number => (provider === 'cpu' ? 400 : 4_096);
 /** One that runs, and the next. */
 const AT_ONCE = 2;
 /** Targets that take as long as one history. */
