@@ -10,7 +10,7 @@
  * warm-up, in which memory takes in what it keeps. Submitting feedback goes last: it makes stale what the others read.
  * `--only` takes tenants, people or images alone; `--plots` writes an SVG a table.
  */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { idOf, toGlobalId } from '../src/domain/ids.ts';
@@ -244,5 +244,6 @@ async function plot(folder: string, { name, counts }: Dimension, points: readonl
       points: points.map(({ count, ms }) => ({ x: Math.log10(count), y: Math.log10(ms[request]!) })),
     })),
   });
+  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `growth-${name.split(' ')[0]}.svg`), svg);
 }
