@@ -1,7 +1,7 @@
 /**
  * What a model knows of a user before it sees a target: the judgements it reads and the state computed from them, kept
- * in memory. A state is keyed by tenant, user, weights and the user's feedback version, read with the user's row, so a
- * stale one cannot be used, on any replica.
+ * in memory. A state is kept by tenant, user and weights, with the user's feedback version: one of another version than
+ * the user's row has is not used, so a stale one cannot be, on any replica.
  */
 import { LRUCache } from 'lru-cache';
 import { currentTenant, type Database } from '../database/client.ts';
@@ -65,15 +65,16 @@ export class UserStates {
   }
 
   get(model: ServingModel, userId: string, feedbackVersion: number): ReadUser | undefined {
-    const known = this.#cache.get(keyOf(model, userId, feedbackVersion));
-    return known && { reading: { ...known.reading, model }, state: known.state };
+    const known = this.#cache.get(keyOf(model, userId));
+    if (known?.reading.feedbackVersion !== feedbackVersion) return undefined;
+    return { reading: { ...known.reading, model }, state: known.state };
   }
 
   set(user: ReadUser): void {
     const { model, ...reading } = user.reading;
-    const { userId, feedbackVersion } = reading;
+    const { userId } = reading;
     if (this.#erased.has(userId) || this.#erased.has(currentTenant())) return;
-    this.#cache.set(keyOf(model, userId, feedbackVersion), { reading, state: user.state });
+    this.#cache.set(keyOf(model, userId), { reading, state: user.state }); // in the place of what the person was before
   }
 
   /** @param erased people of whom no state is taken in again; @param changed people whose states are merely dropped. */
@@ -108,8 +109,8 @@ export class UserStates {
 /** Characters of a key that name tenant and user: two UUIDs, a space after each. */
 const BEFORE_SHA256 = 2 * 37;
 
-function keyOf(model: ServingModel, userId: string, feedbackVersion: number): string {
-  return `${currentTenant()} ${userId} ${model.row.sha256} ${feedbackVersion}`;
+function keyOf(model: ServingModel, userId: string): string {
+  return `${currentTenant()} ${userId} ${model.row.sha256}`;
 }
 
 /** Judgements as the model takes them. Those whose image has no item vector any more are left out. */

@@ -3,7 +3,7 @@ import { Agent, type ClientRequest, request } from 'node:http';
 import { type TestService, type TestTenant, testService } from './service.ts';
 
 const CONNECTIONS = 64;
-const ROUNDS = 5;
+const ROUNDS = 20;
 const SCORE =
   'query ($user: ID!, $images: [ID!]!) { user(by: { id: $user }) { rank(imageIds: $images) { scores { value } } } }';
 
