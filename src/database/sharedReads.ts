@@ -59,7 +59,7 @@ export class SharedReads<Key, Value> {
     await turn(currentTenant());
     const { keys, settle } = this.#gathering.get(name)!;
     this.#gathering.delete(name);
-    const answer = this.#read([...keys], scope);
+    const answer = (async () => this.#read([...keys], scope))(); // whatever it throws, whoever asks next is not kept waiting
     settle(answer);
     await answer.catch(() => {}); // those who asked are told
     this.#underWay.delete(name);

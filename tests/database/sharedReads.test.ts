@@ -78,3 +78,14 @@ it('fails those whose statement failed, and goes on', async () => {
 it('throws outside of a session', async () => {
   await expect(testReads().reads.read(['a'])).rejects.toThrow('A query was made for no tenant');
 });
+
+it('goes on after a statement that could not even be made', async () => {
+  let broken = true;
+  const reads = new SharedReads<string, string>((keys) => {
+    if (broken) throw new Error('no statement');
+    return Promise.resolve(new Map(keys.map((key) => [key, key])));
+  });
+  await expect(as(() => reads.read(['a']))).rejects.toThrow('no statement');
+  broken = false;
+  expect((await as(() => reads.read(['a']))).get('a')).toBe('a');
+});
